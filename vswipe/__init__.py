@@ -1,0 +1,67 @@
+"""Erases subtitles, logos, watermarks and masked objects from VapourSynth clips.
+
+Every filter is a function of this module and, with the same arguments, of `core.wipe`, which needs no import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import vapoursynth as vs
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "inpaint"]
+
+
+def inpaint(
+    clip: vs.VideoNode,
+    mask: vs.VideoNode,
+    *,
+    model: str | None = None,
+    weights: str | None = None,
+    region: Sequence[int] | None = None,
+    radius: int | None = None,
+    dilate: int | None = None,
+    feather: int | None = None,
+    grain: float | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+    shots: int | None = None,
+) -> vs.VideoNode:
+    """The clip with masked pixels filled; every other sample stays bit-identical.
+
+    Args:
+        clip: GRAY, RGB, or YUV 4:2:0, 4:2:2, 4:4:4; 8 to 16 bit integer, half or single float; progressive.
+        mask: GRAY, of the clip's size; one frame for the whole clip, or one per frame. Above half of full range: erase.
+        model: "auto" (the best that is installed) or a name; "copy" works without a network.
+        weights: file with weights for the model, instead of the installed ones.
+        region: left, top, width, height in pixels; the mask counts only inside. Several in a row are allowed.
+        radius: frames on each side that may give pixels.
+        dilate: pixels the mask is grown by.
+        feather: pixels over which the result fades into the source.
+        grain: 0 to 1, share of the surrounding grain that is put back on filled pixels.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps" or "xpu".
+        fp16: half precision where the device gains from it.
+        shots: passes of a model that works in several.
+
+    Arguments left out, or None, take the default of `vswipe.engine.settings.Settings`.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry `WipeMasked` (share of pixels erased), `WipeCopied` (share of those that came from other frames) and
+    `WipeModel`.
+    """
+    return _call("Inpaint", clip=clip, mask=mask, model=model, weights=weights, region=region, radius=radius,
+                 dilate=dilate, feather=feather, grain=grain, device=device, fp16=fp16, shots=shots)  # fmt: skip
+
+
+def _call(name: str, **arguments: Any) -> Any:
+    # Imported here: VapourSynth is not needed for `vswipe.__version__`, and the plugin itself imports this package.
+    import vapoursynth
+
+    # `wipe` is known to type checkers only where `python -m vswipe.stubs` was run.
+    wipe: Any = getattr(vapoursynth.core, "wipe")  # noqa: B009
+    return getattr(wipe, name)(**{key: value for key, value in arguments.items() if value is not None})

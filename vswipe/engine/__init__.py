@@ -1,0 +1,1 @@
+"""Frame numbers in, finished frames out. Nothing in here knows VapourSynth."""

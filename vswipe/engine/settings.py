@@ -1,0 +1,32 @@
+"""Checked settings of one filter call; every number a user may turn, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the erasing engine.
+
+    Args:
+        model: registry name, or "copy" for the stages without a network.
+        regions: rectangles (left, top, width, height) in luma pixels; the mask counts only inside them. Empty: everywhere.
+        radius: frames of context on each side that may give pixels, >= 0.
+        dilate: pixels the mask is grown by, >= 0.
+        feather: pixels over which the result fades into the source, inside the dilation, >= 0.
+        grain: 0..1, share of the surrounding grain that is put back on filled pixels.
+        device: torch device name.
+        fp16: half precision where the device gains from it.
+    """
+
+    model: str = "copy"
+    regions: tuple[Region, ...] = ()
+    radius: int = 30
+    dilate: int = 1
+    feather: int = 0
+    grain: float = 0.0
+    device: str = "cpu"
+    fp16: bool = False

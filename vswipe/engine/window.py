@@ -1,0 +1,55 @@
+"""Which frames does a chunk need? Plain integers, no tensors.
+
+Chunks lie on a fixed grid, and so do the blocks of the first pass, so that a frame's result never depends on which
+frame was asked for first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCENE_MARGIN = 2  # frames on each side that the cut test of a pair looks at
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """The grid of one filter instance.
+
+    Args:
+        num_frames: length of the clip.
+        radius: frames on each side of a frame that may give it pixels.
+        first_radius: the same for the first pass, whose only use is to give the second pass a clean picture to compute
+            flow on.
+        chunk: frames per chunk and per first-pass block.
+    """
+
+    num_frames: int
+    radius: int
+    first_radius: int
+    chunk: int = 8
+
+    @property
+    def before(self) -> int:
+        """Frames needed before a chunk: the radius, rounded up to whole blocks, and what those blocks need."""
+        return -(-self.radius // self.chunk) * self.chunk + self.first_radius + SCENE_MARGIN
+
+    @property
+    def after(self) -> int:
+        return self.before
+
+    def clip(self, first: int, last: int) -> range:
+        """Frame numbers first..last - 1 that exist."""
+        return range(max(0, first), min(self.num_frames, last))
+
+    def window(self, start: int, stop: int) -> range:
+        """All frames the chunk [start, stop) may look at."""
+        return self.clip(start - self.before, stop + self.after)
+
+    def reach(self, start: int, stop: int, radius: int) -> range:
+        """Frames that may give pixels to [start, stop)."""
+        return self.clip(start - radius, stop + radius)
+
+    def block(self, n: int) -> range:
+        """The first-pass block frame n lies in."""
+        start = n // self.chunk * self.chunk
+        return self.clip(start, start + self.chunk)

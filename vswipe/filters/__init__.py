@@ -1,0 +1,1 @@
+"""VapourSynth-facing: one module per filter, arguments -> checked settings -> engine."""

@@ -1,0 +1,17 @@
+// The functions of the namespace: one row each. The Python side of a row is one entry of FILTERS in
+// vswipe/filters/_bridge.py, which reads the arguments by the same signature. A function is registered before anybody
+// knows whether there is a Python to run it, which is why the rows are here and not there.
+#pragma once
+
+struct Function {
+    const char *name;
+    const char *arguments;
+    const char *returns;
+};
+
+inline constexpr Function kFunctions[] = {
+    {"Inpaint",
+     "clip:vnode;mask:vnode;model:data:opt;weights:data:opt;region:int[]:opt;radius:int:opt;dilate:int:opt;"
+     "feather:int:opt;grain:float:opt;device:data:opt;fp16:int:opt;shots:int:opt;",
+     "clip:vnode;"},
+};

@@ -1,0 +1,131 @@
+"""Reading pictures at positions between pixels, on the CPU through OpenCV and elsewhere through torch.
+
+Both ways agree to within OpenCV's 1/32 px position grid. Pictures are channels last, (..., H, W, C): one sample then
+lies in one cache line, and a stack of pictures is one tall picture for `cv2.remap` without a copy.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Picture = np.ndarray | Tensor  # (H, W, C): an array on the CPU, of any sample type; a float32 tensor on a device
+
+MAX_ROWS = 32000  # cv2.remap takes neither pictures nor maps with a side above 32767
+_LINE = 256  # points are laid out in lines of this length for cv2.remap
+
+
+def warp(images: Tensor, positions: Tensor) -> Tensor:
+    """Bilinear samples of a stack of pictures, positions outside are moved to the border.
+
+    Args:
+        images: (B, H, W, C) float32.
+        positions: (B, h, w, 2) float32, x then y, in pixels of `images`.
+
+    Returns:
+        (B, h, w, C) float32.
+
+    Raises:
+        ValueError: shapes do not fit together.
+
+    Bilinear sampler of Jaderberg et al., NeurIPS 2015, section 3.3, https://arxiv.org/abs/1506.02025
+    """
+    if images.ndim != 4 or positions.ndim != 4 or positions.shape[-1] != 2 or images.shape[0] != positions.shape[0]:
+        raise ValueError(
+            "warp: images must be (B, H, W, C) and positions (B, h, w, 2), "
+            f"got {tuple(images.shape)} and {tuple(positions.shape)}"
+        )
+    batch, height, width, channels = images.shape
+    if images.device.type != "cpu":
+        size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=images.device, dtype=images.dtype)
+        grid = positions.to(images.dtype) * (2 / size) - 1
+        out = F.grid_sample(images.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=True)
+        return out.permute(0, 2, 3, 1)
+    out = torch.empty((*positions.shape[:3], channels))
+    rows = max(1, MAX_ROWS // max(height, positions.shape[1]))
+    for first in range(0, batch, rows):
+        last = min(batch, first + rows)
+        # One tall picture for the whole stack: clamped rows cannot reach into the neighbour above or below.
+        where = positions[first:last].clone()
+        where[..., 0].clamp_(0, width - 1)
+        where[..., 1].clamp_(0, height - 1)
+        where[..., 1] += (torch.arange(last - first, dtype=torch.float32) * height)[:, None, None]
+        tall = images[first:last].reshape(-1, width, channels).numpy()
+        maps = where.reshape(-1, positions.shape[2], 2).numpy()
+        out[first:last] = torch.from_numpy(_remap(tall, maps, cv2.INTER_LINEAR)).view(out[first:last].shape)
+    return out
+
+
+def sample_points(image: Picture, points: Tensor, cubic: bool = False) -> Tensor:
+    """Samples of one picture at a list of points, positions outside are moved to the border.
+
+    Args:
+        image: (H, W, C) of any sample type; an array stays on the CPU, a float32 tensor on its device.
+        points: (N, 2) float32, x then y, in pixels.
+        cubic: 4x4 cubic kernel (a = -0.75) instead of 2x2 linear.
+
+    Returns:
+        (N, C) float32 on the device of `points`, in the unit of `image`.
+
+    Raises:
+        ValueError: points are not (N, 2).
+    """
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"sample_points: points must be (N, 2), got {tuple(points.shape)}")
+    num = points.shape[0]
+    if isinstance(image, Tensor) and image.device.type != "cpu":
+        height, width = image.shape[:2]
+        size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=image.device, dtype=image.dtype)
+        grid = (points * (2 / size) - 1)[None, None]
+        mode = "bicubic" if cubic else "bilinear"
+        out = F.grid_sample(image.permute(2, 0, 1)[None], grid, mode=mode, padding_mode="border", align_corners=True)
+        return out[0, :, 0].T
+    array = image.numpy() if isinstance(image, Tensor) else image
+    channels = array.shape[2]
+    if num == 0:
+        return torch.empty((0, channels))
+    lines = -(-num // _LINE)
+    maps = np.zeros((lines * _LINE, 2), np.float32)
+    maps[:num] = points.numpy()
+    maps = maps.reshape(lines, _LINE, 2)
+    kernel = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+    parts = [_remap(array, maps[k : k + MAX_ROWS], kernel) for k in range(0, lines, MAX_ROWS)]
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return torch.from_numpy(whole.reshape(-1, channels)[:num].astype(np.float32, copy=False))
+
+
+def _remap(image: np.ndarray, maps: np.ndarray, kernel: int) -> np.ndarray:
+    """cv2.remap for any number of channels, channel axis kept."""
+    if image.dtype == np.float16:
+        image = image.astype(np.float32)
+    parts = []
+    for first in range(0, image.shape[2], 4):
+        part = image[..., first : first + 4]
+        if part.shape[2] != image.shape[2]:
+            part = np.ascontiguousarray(part)
+        out = cv2.remap(part, maps, None, kernel, borderMode=cv2.BORDER_REPLICATE)
+        parts.append(out[..., None] if out.ndim == 2 else out)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def box_mean(images: Tensor, size: int) -> Tensor:
+    """Mean over a size x size box around every pixel, zeros outside the picture.
+
+    Args:
+        images: (B, H, W, C) float32.
+        size: odd side of the box in pixels.
+
+    Returns:
+        (B, H, W, C) float32.
+    """
+    if images.device.type != "cpu":
+        planes = F.avg_pool2d(images.permute(0, 3, 1, 2), size, 1, size // 2)
+        return planes.permute(0, 2, 3, 1)
+    out = torch.empty(images.shape)
+    source, target = images.contiguous().numpy(), out.numpy()
+    for b in range(images.shape[0]):
+        target[b] = cv2.boxFilter(source[b], -1, (size, size), borderType=cv2.BORDER_CONSTANT).reshape(target[b].shape)
+    return out

@@ -1,0 +1,1 @@
+"""Frames and masks in, frames out; nothing in here is learned."""

@@ -1,0 +1,350 @@
+"""Copies of hidden pixels from other frames: trace, check against the surroundings, sample once, weigh.
+
+Every masked frame follows its flow forward and backward through composed steps, on a coarse grid, for each completion
+of the flow. At chosen distances the picture found there is compared with the frame's own visible surroundings: the
+comparison tells how far to trust the copy and how its brightness and contrast differ. A hidden pixel takes its sample
+from the first frame that shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
+
+NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
+VISIBLE = 0.02  # a sample whose 2x2 footprint is masked more than this shows the mark
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Constants of the copy stage; the optimum is flat around each (docs/design.md)."""
+
+    box: int = 13  # grid cells, side of the comparison box
+    wide_box: int = 41  # grid cells, second box for the middle of wide holes
+    wide_weight: float = 0.02
+    residual_power: float = 1.6
+    path_power: float = 0.3
+    path_floor: float = 0.05
+    bias: float = 2.2
+    depth_power: float = 1.4
+    gain: bool = True
+    gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
+
+
+DEFAULT = Tuning()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Planes of one size: luma, chroma, or all three.
+
+    Args:
+        factor_x, factor_y: size of a grid cell in this group's pixels.
+        left, top: the region's corner in this group's pixels.
+        image: frame number -> (H, W, C) samples of the whole plane(s).
+        mask: frame number -> (h, w, 1) mask of the region, 255 = hidden, None when empty.
+        level: one 8-bit level in the unit of `image`.
+    """
+
+    factor_x: float
+    factor_y: float
+    left: int
+    top: int
+    image: Callable[[int], Picture]
+    mask: Callable[[int], Picture | None]
+    level: float
+    channels: slice  # of the coarse picture's channels
+
+
+@dataclass
+class Window:
+    """What propagation reads: everything on the coarse grid, by frame number.
+
+    Args:
+        first: number of the first frame; index 0 of the stacks below.
+        colour: (T, H, W, C) float32, 8-bit levels, mean of each cell's visible pixels.
+        valid: (T, H, W) float32, visible share of each cell.
+        forward, backward: (T, K, H, W, 3) float32; for the pair (n, n+1): flow in cells and round-trip error.
+        linked: (T,) whether n and n+1 belong to one shot.
+    """
+
+    first: int
+    colour: Tensor
+    valid: Tensor
+    forward: Tensor
+    backward: Tensor
+    linked: Sequence[bool]
+
+
+@dataclass
+class Copies:
+    """Candidates for the hidden pixels of one group in one frame.
+
+    Args:
+        values: (M, N, C) float32, 8-bit levels.
+        logits: (M, N) float32, -inf where the candidate has nothing.
+    """
+
+    values: Tensor
+    logits: Tensor
+
+
+@dataclass
+class Target:
+    """One frame to fill: its number, and per group the hidden pixels (N, 2), x then y, in the region's pixels."""
+
+    n: int
+    points: list[Tensor]
+
+
+def check_distances(window: Window, targets: Sequence[Target], radius: int) -> dict[tuple[int, int], set[int]]:
+    """Distances at which a copy is looked for, per (frame, direction).
+
+    Near frames matter most, so the steps widen; the first frame after a change of the mask shows what the change
+    uncovered, so each such frame is looked at, however far.
+    """
+    widening = {1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 35, 40, 46, 52, 58, 64}
+    hidden = 1 - window.valid.flatten(1)
+    total = window.valid.shape[0]
+    chosen = {}
+    for target in targets:
+        t = target.n - window.first
+        own = hidden[t]
+        share = (window.valid.flatten(1) @ own) / own.sum().clamp(min=1e-6)  # of the own hole, seen in each frame
+        for direction in (1, -1):
+            reach = min(radius, total - 1 - t if direction > 0 else t)
+            steps = {k for k in widening if k <= reach}
+            best = 0.0
+            for k in range(1, reach + 1):
+                seen = float(share[t + direction * k])
+                if seen > best + 0.1:
+                    steps.add(k)
+                best = max(best, seen)
+            chosen[target.n, direction] = steps
+    return chosen
+
+
+def propagate(window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int,
+              tuning: Tuning = DEFAULT) -> dict[int, list[Copies]]:
+    """Copies for every target frame and group: M = 2 directions x K completions candidates per hidden pixel.
+
+    Args:
+        window: grids of all frames within `radius` of the targets.
+        groups: the planes to sample.
+        targets: frames with hidden pixels.
+        radius: frames on each side that may give pixels.
+        tuning: constants.
+
+    Returns:
+        frame number -> one `Copies` per group.
+    """
+    tracer = _Tracer(window, groups, targets, radius, tuning)
+    for k in range(1, radius + 1):
+        if not tracer.step(k):
+            break
+    return tracer.results
+
+
+class _Tracer:
+    """State of one propagation: a unit is one (target, direction), with K completions each."""
+
+    def __init__(self, window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int,
+                 tuning: Tuning) -> None:
+        self.window, self.groups, self.targets, self.tuning = window, groups, targets, tuning
+        self.device = window.colour.device
+        self.completions = window.forward.shape[1]
+        self.box = self._bounds()
+        top, bottom, left, right = self.box
+        rows = torch.arange(top, bottom, device=self.device, dtype=torch.float32)
+        columns = torch.arange(left, right, device=self.device, dtype=torch.float32)
+        self.identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        self.steps = check_distances(window, targets, radius)
+        self.units = [(i, direction) for i in range(len(targets)) for direction in (1, -1)]
+        shape = (len(self.units), self.completions, *self.identity.shape)
+        self.position = self.identity.expand(shape).clone()
+        self.path = torch.zeros(shape[:-1], device=self.device)
+        self.open: dict[tuple[int, int, int], Tensor] = {}  # (N, K) bool: not sampled yet
+        self.on_grid: dict[tuple[int, int], Tensor] = {}
+        self.results: dict[int, list[Copies]] = {}
+        candidates = 2 * self.completions
+        for i, target in enumerate(targets):
+            copies = []
+            for g, points in enumerate(target.points):
+                num, channels = points.shape[0], len(range(*groups[g].channels.indices(window.colour.shape[-1])))
+                copies.append(Copies(torch.zeros(candidates, num, channels, device=self.device),
+                                     torch.full((candidates, num), -torch.inf, device=self.device)))
+                cell = torch.tensor([groups[g].factor_x, groups[g].factor_y], device=self.device)
+                corner = torch.tensor([left, top], device=self.device, dtype=torch.float32)
+                self.on_grid[i, g] = (points + 0.5) / cell - 0.5 - corner
+                for direction in (1, -1):
+                    self.open[i, direction, g] = torch.ones(num, self.completions, dtype=torch.bool, device=self.device)
+            self.results[target.n] = copies
+
+    def _bounds(self) -> tuple[int, int, int, int]:
+        """Part of the grid within reach of a comparison box around any target's hole."""
+        hidden = torch.stack([self.window.valid[t.n - self.window.first] < 1 for t in self.targets]).any(0)
+        rows, columns = hidden.any(1).nonzero().flatten(), hidden.any(0).nonzero().flatten()
+        height, width = hidden.shape
+        if rows.numel() == 0:
+            return 0, height, 0, width
+        margin = self.tuning.box // 2 + 2
+        return (max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + margin + 1),
+                max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + margin + 1))
+
+    def step(self, k: int) -> bool:
+        """Moves every unit one frame on, and looks for copies where this distance is one to look at."""
+        window = self.window
+        keep, pairs = [], []
+        for u, (i, direction) in enumerate(self.units):
+            here = self.targets[i].n - window.first + direction * (k - 1)
+            pair = here if direction > 0 else here - 1
+            inside = 0 <= pair < len(window.linked) and window.linked[pair]
+            wanted = any(s >= k for s in self.steps[self.targets[i].n, direction])
+            if inside and wanted and self._unresolved(i, direction):
+                keep.append(u)
+                pairs.append(pair)
+        if not keep:
+            return False
+        if len(keep) != len(self.units):
+            self.units = [self.units[u] for u in keep]
+            index = torch.tensor(keep, device=self.device)
+            self.position, self.path = self.position[index], self.path[index]
+        flows = torch.stack([(window.forward if d > 0 else window.backward)[p]
+                             for (_, d), p in zip(self.units, pairs, strict=True)])
+        moved = warp(flows.flatten(0, 1), self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
+        self.position = self.position + moved[..., :2]
+        self.path = self.path + moved[..., 2]
+        looking = [u for u, (i, d) in enumerate(self.units) if k in self.steps[self.targets[i].n, d]]
+        if looking:
+            self._look(looking, k)
+        return True
+
+    def _unresolved(self, i: int, direction: int) -> bool:
+        return any(bool(self.open[i, direction, g].any()) for g in range(len(self.groups)))
+
+    def _look(self, looking: list[int], k: int) -> None:
+        window, tuning = self.window, self.tuning
+        index = torch.tensor(looking, device=self.device)
+        here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in looking], device=self.device)
+        signs = torch.tensor([self.units[u][1] for u in looking], device=self.device)
+        top, bottom, left, right = self.box
+        own = torch.cat([window.colour[here], window.valid[here][..., None]], -1)[:, None, top:bottom, left:right]
+        there = here + signs * k
+        other = torch.cat([window.colour[there], window.valid[there][..., None]], -1)
+        other = other[:, None].expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
+        own = own.expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
+        position = self.position[index].flatten(0, 1)
+        logit, gain, shift = _compare(own, other, position, self.path[index].flatten(0, 1), tuning)
+        moved = position - self.identity
+        for g, group in enumerate(self.groups):
+            # Per cell and completion: motion; and logit, gain and brightness shift, read where a sample was found.
+            facts = torch.cat([logit, gain, shift[..., group.channels]], -1)
+            split = (len(looking), self.completions)
+            for u, motion, fact, source in zip(looking, moved.view(*split, *moved.shape[1:]),
+                                               facts.view(*split, *facts.shape[1:]), there.tolist(), strict=True):
+                i, direction = self.units[u]
+                self._take(i, direction, g, source + window.first, motion, fact)
+
+    def _take(self, i: int, direction: int, g: int, source: int, motion: Tensor, facts: Tensor) -> None:
+        """Samples the still open points of one direction that frame `source` shows.
+
+        Args:
+            motion: (K, h, w, 2) cells. facts: (K, h, w, 2 + C): logit, gain - 1, brightness shift in levels.
+        """
+        group, target = self.groups[g], self.targets[i]
+        still = self.open[i, direction, g]
+        image, mask = group.image(source), group.mask(source)
+        height, width = image.shape[:2]
+        for c in range(self.completions):
+            points = still[:, c].nonzero().flatten()
+            if points.numel() == 0:
+                continue
+            on_grid = self.on_grid[i, g][points]
+            found = sample_points(motion[c], on_grid)
+            x = target.points[g][points, 0] + found[:, 0] * group.factor_x
+            y = target.points[g][points, 1] + found[:, 1] * group.factor_y
+            right, bottom = width - 1 - group.left, height - 1 - group.top
+            seen = (x >= -group.left) & (y >= -group.top) & (x <= right) & (y <= bottom)
+            if mask is not None:  # beyond the region neither mask nor flow is known
+                seen &= (x >= 0) & (y >= 0) & (x <= mask.shape[1] - 1) & (y <= mask.shape[0] - 1)
+                seen &= sample_points(mask, torch.stack([x, y], 1))[:, 0] < 255 * VISIBLE
+            hit = seen.nonzero().flatten()
+            if hit.numel() == 0:
+                continue
+            fact = sample_points(facts[c], on_grid[hit])
+            where = torch.stack([x[hit] + group.left, y[hit] + group.top], 1)
+            value = sample_points(image, where, cubic=True) / group.level
+            taken = points[hit]
+            copies = self.results[target.n][g]
+            m = (0 if direction > 0 else 1) * self.completions + c
+            copies.values[m, taken] = value * (1 + fact[:, 1:2]) + fact[:, 2:]
+            copies.logits[m, taken] = fact[:, 0]
+            still[taken, c] = False
+
+
+def _inside(position: Tensor, other: Tensor) -> Tensor:
+    height, width = other.shape[1:3]
+    return ((position[..., 0] >= 0) & (position[..., 0] <= width - 1)
+            & (position[..., 1] >= 0) & (position[..., 1] <= height - 1)).float()
+
+
+def _compare(own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
+             ) -> tuple[Tensor, Tensor, Tensor]:
+    """What the surroundings say of the picture at `position`.
+
+    Args:
+        own, other: (B, h, w, C + 1), (B, H, W, C + 1): colour in levels and visible share.
+        position: (B, h, w, 2) grid cells in `other`.
+        path: (B, h, w) summed round-trip errors, cells.
+
+    Returns:
+        logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift.
+    """
+    found = warp(other, position)
+    weight = (own[..., -1] * found[..., -1] * _inside(position, other))[..., None]
+    image, difference = found[..., :-1], own[..., :-1] - found[..., :-1]
+    num = image.shape[-1]
+    parts = [weight, difference.abs().mean(-1, keepdim=True) * weight, difference * weight]
+    if tuning.gain:
+        luma = image[..., :1] * weight
+        parts += [image * weight, luma * image[..., :1], luma * difference[..., :1]]
+    stack = torch.cat(parts, -1)
+    sums = box_mean(stack, tuning.box)
+    if tuning.wide_weight:
+        sums = sums + tuning.wide_weight * box_mean(stack, tuning.wide_box)
+    total = sums[..., :1]
+    mean = sums / total.clamp(min=1e-6)
+    seen = total > 1e-5
+    residual = torch.where(seen, mean[..., 1:2], NOT_SEEN)
+    logit = (tuning.bias - tuning.residual_power * torch.log1p(residual)
+             - tuning.path_power * torch.log(tuning.path_floor + 2 * path[..., None]))
+    shift = mean[..., 2 : 2 + num] * seen
+    if not tuning.gain:
+        return logit, torch.zeros_like(logit), shift
+    centre = mean[..., 2 + num : 2 + 2 * num]
+    variance = (mean[..., -2:-1] - centre[..., :1] ** 2).clamp(min=0)
+    covariance = mean[..., -1:] - centre[..., :1] * shift[..., :1]
+    gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
+    return logit, gain, shift - gain * centre
+
+
+def blend(copies: Copies, spatial: Tensor, depth: Tensor, tuning: Tuning = DEFAULT) -> tuple[Tensor, Tensor]:
+    """Softmax over the copies and the spatial fill.
+
+    Args:
+        copies: candidates (M, N, C).
+        spatial: (N, C) levels, the fill from the frame itself.
+        depth: (N,) working px to the hole's border, at least 0.5.
+
+    Returns:
+        (N, C) levels, and the share (N,) that came from other frames.
+    """
+    own = -tuning.depth_power * torch.log(depth.clamp(min=0.5))
+    weights = torch.softmax(torch.cat([copies.logits, own[None]]), 0)
+    value = (weights[:-1, :, None] * copies.values).sum(0) + weights[-1][:, None] * spatial
+    return value, 1 - weights[-1]

