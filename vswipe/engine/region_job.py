@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -205,7 +206,7 @@ class RegionJob:
 
     # Passes --------------------------------------------------------------------------------------------------------
 
-    def window(self, kind: str, numbers: range) -> Window:
+    def window(self, kind: str, numbers: range, picture: Callable[[int], np.ndarray]) -> Window:
         basics = [self.basics(n) for n in numbers]
         shape = basics[0]["valid"].shape
         nothing = np.zeros((2, 2, *shape, 3), np.float32)
@@ -213,8 +214,11 @@ class RegionJob:
         flows = [self.ring.find(kind, (self.rect, n)) if link else nothing
                  for n, link in zip(numbers[:-1], linked, strict=True)] or [nothing]
         stacked = torch.from_numpy(np.stack(flows)).to(self.device)
+        size = (shape[1], shape[0])
+        pictures = [cv2.resize(picture(n), size, interpolation=cv2.INTER_AREA).astype(np.float32) for n in numbers]
         return Window(
             first=numbers[0],
+            picture=torch.from_numpy(np.stack(pictures)).to(self.device),
             colour=torch.from_numpy(np.stack([b["coarse"] for b in basics])).to(self.device),
             valid=torch.from_numpy(np.stack([b["valid"] for b in basics])).to(self.device),
             forward=stacked[:, 0],
@@ -246,7 +250,7 @@ class RegionJob:
                 group = Group(GRID, GRID, 0, 0, lambda n: self._on_device(self.basics(n)["work"][..., None]),
                               self._work_mask, 1.0, slice(0, 1))
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
-                copies = self._propagate(self.window("flow1", reach), [group], targets, plan.first_radius)
+                copies = self._propagate(self.window("flow1", reach, self._first_picture), [group], targets, plan.first_radius)
                 for target in targets:
                     n = target.n
                     value, _ = self._blend(copies[n][0], self.work_fill(n)[..., None], holes[n], 1.0)
@@ -266,7 +270,7 @@ class RegionJob:
             spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
         with self.clock("copy"):
             targets = [Target(n, [self._points(self.mask(n, g)) for g in range(len(self.groups))]) for n in numbers]
-            copies = self._propagate(self.window("flow2", reach), [self._group(g) for g in range(len(self.groups))],
+            copies = self._propagate(self.window("flow2", reach, self._second_picture), [self._group(g) for g in range(len(self.groups))],
                                      targets, plan.radius)
             return {t.n: [self._filled(t.n, g, copies[t.n][g], spatial[t.n, g]) for g in range(len(self.groups))]
                     for t in targets}

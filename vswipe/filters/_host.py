@@ -1,6 +1,6 @@
 """The C++ side of the bridge as Python sees it: a table of functions, mirrored with ctypes.
 
-The structs and the order of the functions are those of `vswipe/native/wipe.cpp`; both carry a version number.
+The structs and the order of the functions are those of `vswipe/native/host.h`; both carry a version number.
 Functions that may allocate or free a frame are called with the GIL released (`CFUNCTYPE`): freeing a frame may run
 other filters' code, which may want the GIL on another thread. The short ones keep it (`PYFUNCTYPE`), which is cheaper.
 """

@@ -102,8 +102,13 @@ class Worker:
             heapq.heappush(self._jobs, job)
             self._changed.notify()
         job.done.wait()
-        if job.error is not None:
-            raise job.error
+        if (error := job.error) is not None:
+            # The traceback holds the job, and with it the frames: not in a circle, so that they go with the error.
+            job.error = None
+            try:
+                raise error
+            finally:
+                del error
         return job.result  # type: ignore[return-value]
 
     def close(self) -> None:

@@ -11,12 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from vswipe.ops.flow import fine_flow
+from vswipe.ops.morphology import dilate
+from vswipe.ops.pyramid import push_pull
 from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
 
 NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
+_LARGEST_DRIFT = 6.0  # cells
+_DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
 VISIBLE = 0.02  # a sample whose 2x2 footprint is masked more than this shows the mark
 
 
@@ -32,6 +38,8 @@ class Tuning:
     path_floor: float = 0.05
     bias: float = 2.2
     depth_power: float = 1.4
+    register_from: int = 4  # distance from which drift is corrected; nearer it has not built up
+    register_gain: float = 0.05  # logits by which the correction must improve the comparison
     gain: bool = True
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
 
@@ -69,6 +77,7 @@ class Window:
         first: number of the first frame; index 0 of the stacks below.
         colour: (T, H, W, C) float32, 8-bit levels, mean of each cell's visible pixels.
         valid: (T, H, W) float32, visible share of each cell.
+        picture: (T, H, W) float32, luma with its holes filled, to register on.
         forward, backward: (T, K, H, W, 3) float32; for the pair (n, n+1): flow in cells and round-trip error.
         linked: (T,) whether n and n+1 belong to one shot.
     """
@@ -76,6 +85,7 @@ class Window:
     first: int
     colour: Tensor
     valid: Tensor
+    picture: Tensor
     forward: Tensor
     backward: Tensor
     linked: Sequence[bool]
@@ -239,7 +249,18 @@ class _Tracer:
         other = other[:, None].expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
         own = own.expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
         position = self.position[index].flatten(0, 1)
-        logit, gain, shift = _compare(own, other, position, self.path[index].flatten(0, 1), tuning)
+        path = self.path[index].flatten(0, 1)
+        facts = _compare(own, other, position, path, tuning)
+        if k >= tuning.register_from:
+            pictures = window.picture[there][:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)
+            mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1).flatten(0, 1)
+            nearer = position + _registration(mine, own[..., -1], pictures, other[..., -1], position)
+            again = _compare(own, other, nearer, path, tuning)
+            better = again[0] > facts[0] + tuning.register_gain
+            facts = tuple(torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
+            position = torch.where(better, nearer, position)
+            self.position[index] = position.view(len(looking), self.completions, *position.shape[1:])
+        logit, gain, shift = facts
         moved = position - self.identity
         for g, group in enumerate(self.groups):
             # Per cell and completion: motion; and logit, gain and brightness shift, read where a sample was found.
@@ -291,6 +312,26 @@ def _inside(position: Tensor, other: Tensor) -> Tensor:
     height, width = other.shape[1:3]
     return ((position[..., 0] >= 0) & (position[..., 0] <= width - 1)
             & (position[..., 1] >= 0) & (position[..., 1] <= height - 1)).float()
+
+
+def _registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Tensor, position: Tensor) -> Tensor:
+    """What composed flow has drifted: flow between the frame and what was found, completed under both holes.
+
+    Args:
+        own, other: (B, h, w), (B, H, W) luma levels. own_valid, other_valid: visible share.
+        position: (B, h, w, 2).
+
+    Returns:
+        (B, h, w, 2) correction in cells.
+    """
+    found = warp(torch.stack([other, other_valid], -1), position)
+    hidden = ((own_valid < 1) | (found[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
+    mine, theirs = (x.clamp(0, 255).round().to(torch.uint8).cpu().numpy() for x in (own, found[..., 0]))
+    out = []
+    for first, second, hole in zip(mine, theirs, hidden, strict=True):
+        flow = np.clip(fine_flow(first, second), -_LARGEST_DRIFT, _LARGEST_DRIFT)
+        out.append(push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32)))
+    return torch.from_numpy(np.stack(out)).to(position.device)
 
 
 def _compare(own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
