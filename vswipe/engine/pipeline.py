@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from vswipe.engine.hole import Hole, make_hole
 from vswipe.engine.picture import Frame, PictureFormat, Report
-from vswipe.engine.region import occupied_cells, plan_regions
+from vswipe.engine.region import plan_regions
 from vswipe.engine.region_job import GRID, Filled, RegionJob
 from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Settings
 from vswipe.engine.window import WindowPlan
-from vswipe.ops.morphology import dilate
 from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
 from vswipe.restore.propagate import DEFAULT
 
@@ -57,12 +57,18 @@ class Pipeline:
         self.factor = max(1, round(min(fmt.width, fmt.height) / WORKING_SIDE))
         self.device = torch.device(settings.device)
         self.ring = FrameRing(RING_BYTES)
-        self.timings: Counter[str] = Counter()
+        self.timings: defaultdict[str, float] = defaultdict(float)
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "vswipe", initializer=_prepare_worker)
-        self._held: tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None = None
+        self._held: tuple[np.ndarray, Hole | None] | None = None
 
-    def render(self, start: int, stop: int, frames: Mapping[int, Frame], masks: Mapping[int, np.ndarray | None],
-               writable: Callable[[int], tuple[np.ndarray, ...]]) -> dict[int, Report]:
+    def render(
+        self,
+        start: int,
+        stop: int,
+        frames: Mapping[int, Frame],
+        masks: Mapping[int, np.ndarray | None],
+        writable: Callable[[int], tuple[np.ndarray, ...]],
+    ) -> dict[int, Report]:
         """Fills the masked samples of frames start..stop - 1.
 
         Args:
@@ -77,22 +83,37 @@ class Pipeline:
         numbers = self.plan.window(start, stop)
         with torch.inference_mode():
             with self.clock("masks"):
-                grown, cells = {}, {}
-                for n in numbers:
-                    grown[n], cells[n] = self._grow(n, masks[n])
+                holes = {n: self._hole(n, masks[n]) for n in numbers}
             reports = {n: Report() for n in range(start, stop)}
-            wanted = [n for n in range(start, stop) if grown[n] is not None]
+            wanted = [n for n in range(start, stop) if holes[n] is not None]
             if not wanted:
                 return reports
             align = self._alignment()
             context = int(CONTEXT * min(self.fmt.width, self.fmt.height)) + 1
-            rects = plan_regions((cells[n] for n in numbers if cells[n] is not None),
-                                 self.fmt.height, self.fmt.width, context, align)
+            rects = plan_regions(
+                (h.cells for h in holes.values() if h is not None), self.fmt.height, self.fmt.width, context, align
+            )
             copied: dict[int, list[np.ndarray]] = {n: [] for n in wanted}
             targets: dict[int, tuple[np.ndarray, ...]] = {}
+
+            def linked(n: int) -> bool:
+                return self._linked(n, frames, holes)
+
             for rect in rects:
-                job = RegionJob(self.fmt, rect, self.factor, self.plan, frames, grown,
-                                lambda n: self._linked(n, frames, grown), self.ring, self.device, self._pool, self.clock, self.tuning)
+                job = RegionJob(
+                    self.fmt,
+                    rect,
+                    self.factor,
+                    self.plan,
+                    frames,
+                    holes,
+                    linked,
+                    self.ring,
+                    self.device,
+                    self._pool,
+                    self.clock,
+                    self.tuning,
+                )
                 inside = [n for n in wanted if job.mask(n) is not None]
                 if not inside:
                     continue
@@ -103,7 +124,7 @@ class Pipeline:
                             targets[n] = writable(n)
                         copied[n].append(groups[0].copied)
                         for filled in groups:
-                            self._write(targets[n], filled)
+                            self._write(targets[n], filled, holes[n])
         pixels = self.fmt.width * self.fmt.height
         for n in wanted:
             share = np.concatenate(copied[n]) if copied[n] else np.zeros(0)
@@ -126,62 +147,64 @@ class Pipeline:
             cell += self.factor * GRID
         return cell
 
-    def _grow(self, n: int, mask: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The mask within the wanted regions, dilated, and its occupied cells; a held mask is looked at once."""
+    def _hole(self, n: int, mask: np.ndarray | None) -> Hole | None:
+        """The frame's hole; a held mask, the same array for every frame, is looked at once."""
         if mask is None:
-            return None, None
-        if self._held is not None and self._held[0] is mask:
-            return self._held[1], self._held[2]
-        found = self.ring.find("grown", n)
-        if found is None or found[0] is not mask:
-            limited = mask
-            if self.settings.regions:
-                limited = np.zeros_like(mask)
-                for left, top, width, height in self.settings.regions:
-                    box = np.s_[top : top + height, left : left + width]
-                    limited[box] = mask[box]
-            grown = dilate(limited, self.settings.dilate) if limited.any() else None
-            found = (mask, grown, None if grown is None else occupied_cells(grown))
-        self._held = found
-        return found[1], found[2]
+            return None
+        if self._held is None or self._held[0] is not mask:
+            found = self.ring.find("hole", n)
+            hole = found[0] if found else self.ring.put("hole", n, (make_hole(n, mask, self.settings),))[0]
+            self._held = (mask, hole)
+        return self._held[1]
 
-    def _linked(self, n: int, frames: Mapping[int, Frame], grown: Mapping[int, np.ndarray | None]) -> bool:
+    def _linked(self, n: int, frames: Mapping[int, Frame], holes: Mapping[int, Hole | None]) -> bool:
         """Whether frames n and n + 1 belong to one shot."""
-        if n < 0 or n + 1 >= self.plan.num_frames:
+        existing = range(self.plan.num_frames)
+        if n not in existing or n + 1 not in existing:
             return False
 
         def compute() -> bool:
             first, second = frames[n].props, frames[n + 1].props
             if "_SceneChangeNext" in first or "_SceneChangePrev" in second:
                 return not (first.get("_SceneChangeNext", 0) or second.get("_SceneChangePrev", 0))
-            thumbs = [self._thumbnail(k, frames, grown) for k in range(n - 1, n + 3)]
-            return not is_cut(*thumbs)
+            before, here, there, after = (
+                self._thumbnail(k, frames, holes) if 0 <= k < self.plan.num_frames else None
+                for k in range(n - 1, n + 3)
+            )
+            assert here is not None
+            assert there is not None
+            return not is_cut(before, here, there, after)
 
         return self.ring.get("linked", n, compute)
 
-    def _thumbnail(self, n: int, frames: Mapping[int, Frame], grown: Mapping[int, np.ndarray | None]) -> Thumbnail | None:
-        if n not in frames:
-            assert not 0 <= n < self.plan.num_frames, "the window holds every frame the cut test looks at"
-            return None
-
+    def _thumbnail(self, n: int, frames: Mapping[int, Frame], holes: Mapping[int, Hole | None]) -> Thumbnail:
         def compute() -> Thumbnail:
             plane = frames[n].planes[1 if self.fmt.family == "RGB" else 0]
             if plane.dtype != np.uint8:
                 plane = plane.astype(np.float32) / np.float32(self.fmt.level)
-            return thumbnail(plane, grown[n])
+            hole = holes[n]
+            return thumbnail(plane, None if hole is None else hole.grown)
 
         return self.ring.get("thumbnail", n, compute)
 
-    def _write(self, planes: tuple[np.ndarray, ...], filled: Filled) -> None:
+    def _write(self, planes: tuple[np.ndarray, ...], filled: Filled, hole: Hole | None) -> None:
         """Puts filled samples into the frame in the clip's own sample type."""
+        share = None
+        if hole is not None and hole.alpha is not None:
+            height, width = planes[filled.planes[0]].shape
+            share = hole.alpha[filled.rows * (self.fmt.height // height), filled.columns * (self.fmt.width // width)]
         for c, p in enumerate(filled.planes):
             values = filled.values[:, c]
             if self.fmt.floating:
                 chroma = self.fmt.family == "YUV" and p > 0
                 values = (values - (128 if chroma else 0)) * np.float32(self.fmt.level)
             else:
+                values = values * np.float32(self.fmt.level)
+            if share is not None:
+                values = share * values + (1 - share) * planes[p][filled.rows, filled.columns]
+            if not self.fmt.floating:
                 low, high = self.fmt.sample_range(p)
-                values = np.clip(np.rint(values * np.float32(self.fmt.level)), low, high)
+                values = np.clip(np.rint(values), low, high)
             planes[p][filled.rows, filled.columns] = values.astype(self.fmt.dtype)
 
 

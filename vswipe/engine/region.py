@@ -37,12 +37,17 @@ class Rect:
         return self.bottom - self.top
 
     def touches(self, other: Rect) -> bool:
-        return (self.left < other.right and other.left < self.right
-                and self.top < other.bottom and other.top < self.bottom)
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
 
     def join(self, other: Rect) -> Rect:
-        return Rect(min(self.left, other.left), min(self.top, other.top),
-                    max(self.right, other.right), max(self.bottom, other.bottom))
+        return Rect(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
 
 
 def occupied_cells(mask: np.ndarray) -> np.ndarray:
@@ -80,8 +85,10 @@ def plan_regions(cells: Iterable[np.ndarray], height: int, width: int, context: 
     reach = -(-context // cell)
     grown = cv2.dilate(union, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
-    rects = [_snap(Rect(x * cell, y * cell, (x + w) * cell, (y + h) * cell), height, width, align)
-             for x, y, w, h, _ in stats[1:count]]
+    rects = [
+        _snap(Rect(x * cell, y * cell, (x + w) * cell, (y + h) * cell), height, width, align)
+        for x, y, w, h, _ in stats[1:count].tolist()
+    ]
     rects = _merge(rects)
     whole = Rect(0, 0, -(-width // align) * align, -(-height // align) * align)
     if sum(r.width * r.height for r in rects) > _WHOLE * whole.width * whole.height:

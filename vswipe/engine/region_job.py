@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vswipe.engine.hole import Hole
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.region import Rect
 from vswipe.engine.ring import FrameRing
@@ -19,6 +20,7 @@ from vswipe.engine.window import WindowPlan
 from vswipe.ops.flow import complete_flow, grid_flow, round_trip_error
 from vswipe.ops.morphology import depth_inside, dilate, shrink_any
 from vswipe.ops.pyramid import push_pull, shrink_known
+from vswipe.ops.sampling import Picture
 from vswipe.restore.propagate import DEFAULT, Copies, Group, Target, Tuning, Window, blend, propagate
 from vswipe.restore.spatial import fill
 
@@ -69,7 +71,7 @@ class RegionJob:
         factor: clip pixels per working pixel.
         plan: the window grid.
         frames: the window's frames.
-        masks: the window's masks, grown, whole frame, None when empty.
+        holes: the window's holes, whole frame, None when there is nothing to erase.
         linked: whether frames n and n + 1 belong to one shot.
         ring: where computed values are kept.
         device: torch device of everything but flow and spatial fill, which OpenCV does on the CPU.
@@ -83,7 +85,7 @@ class RegionJob:
     factor: int
     plan: WindowPlan
     frames: Mapping[int, Frame]
-    masks: Mapping[int, np.ndarray | None]
+    holes: Mapping[int, Hole | None]
     linked: Callable[[int], bool]
     ring: FrameRing
     device: torch.device
@@ -107,10 +109,15 @@ class RegionJob:
 
     def mask(self, n: int, group: int = 0) -> np.ndarray | None:
         """The region's mask in a group's pixels, (h, w) uint8 0/1, or None."""
-        whole = self.masks[n]
-        if whole is None:
+        return self._part(n, group, "grown")
+
+    def _part(self, n: int, group: int, kind: str) -> np.ndarray | None:
+        """The region's part of one of the hole's masks in a group's pixels."""
+        hole = self.holes[n]
+        if hole is None:
             return None
-        key = (self.rect, group, n)
+        key = (self.rect, group, kind, hole.n)
+        whole = getattr(hole, kind)
         found = self.ring.find("mask", key)
         if found is None:
             planes = self.groups[group]
@@ -149,9 +156,12 @@ class RegionJob:
                 known = np.ones(side.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
                 cell = self.factor * GRID
                 chroma, chroma_valid = shrink_known(
-                    side, known, (cell // self.groups[1].sub_y, cell // self.groups[1].sub_x))
+                    side, known, (cell // self.groups[1].sub_y, cell // self.groups[1].sub_x)
+                )
                 # Where all chroma of a cell is hidden but some luma is not, the cell counts by its luma.
-                chroma = np.where(chroma_valid[..., None] > 0, chroma, push_pull(chroma, np.minimum(chroma_valid * 4, 1)))
+                chroma = np.where(
+                    chroma_valid[..., None] > 0, chroma, push_pull(chroma, np.minimum(chroma_valid * 4, 1))
+                )
                 coarse = np.concatenate([coarse, chroma], -1)
             return {"work": work, "share": share, "coarse": np.ascontiguousarray(coarse, np.float32), "valid": valid}
 
@@ -211,8 +221,10 @@ class RegionJob:
         shape = basics[0]["valid"].shape
         nothing = np.zeros((2, 2, *shape, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
-        flows = [self.ring.find(kind, (self.rect, n)) if link else nothing
-                 for n, link in zip(numbers[:-1], linked, strict=True)] or [nothing]
+        flows = [
+            self.ring.find(kind, (self.rect, n)) if link else nothing
+            for n, link in zip(numbers[:-1], linked, strict=True)
+        ] or [nothing]
         stacked = torch.from_numpy(np.stack(flows)).to(self.device)
         size = (shape[1], shape[0])
         pictures = [cv2.resize(picture(n), size, interpolation=cv2.INTER_AREA).astype(np.float32) for n in numbers]
@@ -247,10 +259,22 @@ class RegionJob:
             with self.clock("flow"):
                 self.flows("flow1", reach[:-1], self._first_picture)
             with self.clock("copy"):
-                group = Group(GRID, GRID, 0, 0, lambda n: self._on_device(self.basics(n)["work"][..., None]),
-                              self._work_mask, 1.0, slice(0, 1))
+                group = Group(
+                    GRID,
+                    GRID,
+                    0,
+                    0,
+                    lambda n: self._on_device(self.basics(n)["work"][..., None]),
+                    self._work_mask,
+                    1.0,
+                    (0.0,),
+                    True,
+                    slice(0, 1),
+                )
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
-                copies = self._propagate(self.window("flow1", reach, self._first_picture), [group], targets, plan.first_radius)
+                copies = self._propagate(
+                    self.window("flow1", reach, self._first_picture), [group], targets, plan.first_radius
+                )
                 for target in targets:
                     n = target.n
                     value, _ = self._blend(copies[n][0], self.work_fill(n)[..., None], holes[n], 1.0)
@@ -270,13 +294,20 @@ class RegionJob:
             spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
         with self.clock("copy"):
             targets = [Target(n, [self._points(self.mask(n, g)) for g in range(len(self.groups))]) for n in numbers]
-            copies = self._propagate(self.window("flow2", reach, self._second_picture), [self._group(g) for g in range(len(self.groups))],
-                                     targets, plan.radius)
-            return {t.n: [self._filled(t.n, g, copies[t.n][g], spatial[t.n, g]) for g in range(len(self.groups))]
-                    for t in targets}
+            copies = self._propagate(
+                self.window("flow2", reach, self._second_picture),
+                [self._group(g) for g in range(len(self.groups))],
+                targets,
+                plan.radius,
+            )
+            return {
+                t.n: [self._filled(t.n, g, copies[t.n][g], spatial[t.n, g]) for g in range(len(self.groups))]
+                for t in targets
+            }
 
-    def _propagate(self, window: Window, groups: list[Group], targets: list[Target], radius: int
-                   ) -> dict[int, list[Copies]]:
+    def _propagate(
+        self, window: Window, groups: list[Group], targets: list[Target], radius: int
+    ) -> dict[int, list[Copies]]:
         """All targets at once on a device; on the CPU frame by frame, one thread each, which shares two cores better
         than threads inside operations of a few microseconds do (and does not collapse beside a busy encoder)."""
         if self.device.type != "cpu":
@@ -286,7 +317,7 @@ class RegionJob:
 
     # Pieces of the passes ------------------------------------------------------------------------------------------
 
-    def _on_device(self, image: np.ndarray) -> np.ndarray | Tensor:
+    def _on_device(self, image: np.ndarray) -> Picture:
         """Pictures to sample stay arrays on the CPU, where OpenCV reads any sample type, and become float elsewhere."""
         if self.device.type == "cpu":
             return image
@@ -298,7 +329,7 @@ class RegionJob:
         rows, columns = np.nonzero(hole)
         return torch.from_numpy(np.stack([columns, rows], 1).astype(np.float32)).to(self.device)
 
-    def _work_mask(self, n: int) -> np.ndarray | Tensor | None:
+    def _work_mask(self, n: int) -> Picture | None:
         hole = self.work_hole(n)
         return self._on_device((hole * np.uint8(255))[..., None]) if hole.any() else None
 
@@ -306,19 +337,30 @@ class RegionJob:
         planes = self.groups[index]
         cell = self.factor * GRID
 
-        def image(n: int) -> np.ndarray | Tensor:
+        def image(n: int) -> Picture:
             whole = [self.frames[n].planes[p] for p in planes.indices]
             stack = whole[0][..., None] if len(whole) == 1 else np.stack(whole, -1)
             return self._on_device(stack)
 
-        def mask(n: int) -> np.ndarray | Tensor | None:
-            hole = self.mask(n, index)
+        def mask(n: int) -> Picture | None:
+            hole = self._part(n, index, "unsafe" if index == 0 else "grown")
             return None if hole is None else self._on_device((hole * np.uint8(255))[..., None])
 
         first = 0 if index == 0 else 1
-        return Group(cell / planes.sub_x, cell / planes.sub_y, self.rect.left // planes.sub_x,
-                     self.rect.top // planes.sub_y, cached(image), cached(mask), self.fmt.level,
-                     slice(first, first + len(planes.indices)))
+        chroma = self.fmt.floating and self.fmt.family == "YUV"
+        base = tuple(128.0 if chroma and p > 0 else 0.0 for p in planes.indices)
+        return Group(
+            cell / planes.sub_x,
+            cell / planes.sub_y,
+            self.rect.left // planes.sub_x,
+            self.rect.top // planes.sub_y,
+            cached(image),
+            cached(mask),
+            self.fmt.level,
+            base,
+            index == 0,
+            slice(first, first + len(planes.indices)),
+        )
 
     def _spatial(self, n: int, group: int) -> np.ndarray | None:
         hole = self.mask(n, group)
@@ -355,11 +397,11 @@ def to_bytes(picture: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def cached(function: Callable[[int], object]) -> Callable[[int], object]:
+def cached[T](function: Callable[[int], T]) -> Callable[[int], T]:
     """The function with its results kept: within one window the same source frame is sampled many times."""
-    kept: dict[int, object] = {}
+    kept: dict[int, T] = {}
 
-    def call(n: int) -> object:
+    def call(n: int) -> T:
         if n not in kept:
             kept[n] = function(n)
         return kept[n]

@@ -73,7 +73,7 @@ class FrameRing:
         return value
 
     def get(self, kind: str, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """The entry, computed and stored if it is not there. Two threads may compute the same entry; both get equal values."""
+        """The entry, computed and stored if it is not there. Two threads may compute it at once, to equal values."""
         found = self.find(kind, key)
         return self.put(kind, key, compute()) if found is None else found
 

@@ -13,7 +13,8 @@ class Settings:
 
     Args:
         model: registry name, or "copy" for the stages without a network.
-        regions: rectangles (left, top, width, height) in luma pixels; the mask counts only inside them. Empty: everywhere.
+        regions: rectangles (left, top, width, height) in luma pixels; the mask counts only inside them. None given:
+            everywhere.
         radius: frames of context on each side that may give pixels, >= 0.
         dilate: pixels the mask is grown by, >= 0.
         feather: pixels over which the result fades into the source, inside the dilation, >= 0.

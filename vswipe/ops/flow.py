@@ -140,6 +140,7 @@ def round_trip_error(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """
     height, width = forward.shape[:2]
     grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    back = cv2.remap(backward, forward[..., 0] + grid_x, forward[..., 1] + grid_y, cv2.INTER_LINEAR,
-                     borderMode=cv2.BORDER_REPLICATE)
+    back = cv2.remap(
+        backward, forward[..., 0] + grid_x, forward[..., 1] + grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.linalg.norm(forward + back, axis=2)

@@ -40,10 +40,7 @@ def warp(images: Tensor, positions: Tensor) -> Tensor:
         )
     batch, height, width, channels = images.shape
     if images.device.type != "cpu":
-        size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=images.device, dtype=images.dtype)
-        grid = positions.to(images.dtype) * (2 / size) - 1
-        out = F.grid_sample(images.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=True)
-        return out.permute(0, 2, 3, 1)
+        return _grid_sample(images, positions, "bilinear")
     out = torch.empty((*positions.shape[:3], channels))
     rows = max(1, MAX_ROWS // max(height, positions.shape[1]))
     for first in range(0, batch, rows):
@@ -77,12 +74,7 @@ def sample_points(image: Picture, points: Tensor, cubic: bool = False) -> Tensor
         raise ValueError(f"sample_points: points must be (N, 2), got {tuple(points.shape)}")
     num = points.shape[0]
     if isinstance(image, Tensor) and image.device.type != "cpu":
-        height, width = image.shape[:2]
-        size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=image.device, dtype=image.dtype)
-        grid = (points * (2 / size) - 1)[None, None]
-        mode = "bicubic" if cubic else "bilinear"
-        out = F.grid_sample(image.permute(2, 0, 1)[None], grid, mode=mode, padding_mode="border", align_corners=True)
-        return out[0, :, 0].T
+        return _grid_sample(image[None], points[None, None], "bicubic" if cubic else "bilinear")[0, 0]
     array = image.numpy() if isinstance(image, Tensor) else image
     channels = array.shape[2]
     if num == 0:
@@ -95,6 +87,23 @@ def sample_points(image: Picture, points: Tensor, cubic: bool = False) -> Tensor
     parts = [_remap(array, maps[k : k + MAX_ROWS], kernel) for k in range(0, lines, MAX_ROWS)]
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return torch.from_numpy(whole.reshape(-1, channels)[:num].astype(np.float32, copy=False))
+
+
+def _grid_sample(images: Tensor, positions: Tensor, mode: str) -> Tensor:
+    """`warp` in torch, for devices OpenCV does not know."""
+    height, width = images.shape[1:3]
+    size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=images.device, dtype=images.dtype)
+    grid = positions.to(images.dtype) * (2 / size) - 1
+    out = F.grid_sample(images.permute(0, 3, 1, 2), grid, mode=mode, padding_mode="border", align_corners=True)
+    return out.permute(0, 2, 3, 1)
+
+
+def _box_pool(images: Tensor, size: int) -> Tensor:
+    """`box_mean` in torch: sums along rows, then columns, so that a wide box costs its side and not its area."""
+    planes = images.permute(0, 3, 1, 2)
+    half = size // 2
+    planes = F.avg_pool2d(F.pad(planes, (half, half, 0, 0)), (1, size), 1)
+    return F.avg_pool2d(F.pad(planes, (0, 0, half, half)), (size, 1), 1).permute(0, 2, 3, 1)
 
 
 def _remap(image: np.ndarray, maps: np.ndarray, kernel: int) -> np.ndarray:
@@ -122,8 +131,7 @@ def box_mean(images: Tensor, size: int) -> Tensor:
         (B, H, W, C) float32.
     """
     if images.device.type != "cpu":
-        planes = F.avg_pool2d(images.permute(0, 3, 1, 2), size, 1, size // 2)
-        return planes.permute(0, 2, 3, 1)
+        return _box_pool(images, size)
     out = torch.empty(images.shape)
     source, target = images.contiguous().numpy(), out.numpy()
     for b in range(images.shape[0]):

@@ -58,8 +58,9 @@ def is_cut(before: Thumbnail | None, first: Thumbnail, second: Thumbnail, after:
         return False
     flow = dense_flow(first.picture, second.picture)
     x, y = np.meshgrid(np.arange(_WIDTH, dtype=np.float32), np.arange(_HEIGHT, dtype=np.float32))
-    moved = cv2.remap(second.picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
-                      borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(
+        second.picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     explained = _difference(first, Thumbnail(moved, second.visible))
     around = [_difference(a, b) for a, b in ((before, first), (second, after)) if a is not None and b is not None]
     return explained > _EXPLAINED and plain > 2 * max(around, default=0.0) + 4

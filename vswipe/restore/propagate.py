@@ -21,9 +21,10 @@ from vswipe.ops.pyramid import push_pull
 from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
 
 NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
+WIDENING = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 35, 40, 46, 52, 58, 64)  # distances always looked at
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
-VISIBLE = 0.02  # a sample whose 2x2 footprint is masked more than this shows the mark
+_TOUCHED = 0.5  # of 255: a sample with a masked pixel in its 2x2 footprint is not taken
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Tuning:
     path_floor: float = 0.05
     bias: float = 2.2
     depth_power: float = 1.4
+    residual_after: float = 0.0  # share of the residual taken after brightness and contrast are matched
     register_from: int = 4  # distance from which drift is corrected; nearer it has not built up
     register_gain: float = 0.05  # logits by which the correction must improve the comparison
-    gain: bool = True
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
 
 
@@ -55,8 +56,11 @@ class Group:
         factor_x, factor_y: size of a grid cell in this group's pixels.
         left, top: the region's corner in this group's pixels.
         image: frame number -> (H, W, C) samples of the whole plane(s).
-        mask: frame number -> (h, w, 1) mask of the region, 255 = hidden, None when empty.
+        mask: frame number -> (h, w, 1) mask of the region, 255 = must not be sampled, None when empty.
         level: one 8-bit level in the unit of `image`.
+        base: (C,) levels of a zero sample: 128 for chroma around zero.
+        cubic: sample with a 4x4 kernel. The outer pixels of its footprint are not tested: only where `mask` is at least
+            one pixel wider than what is hidden.
     """
 
     factor_x: float
@@ -66,6 +70,8 @@ class Group:
     image: Callable[[int], Picture]
     mask: Callable[[int], Picture | None]
     level: float
+    base: tuple[float, ...]
+    cubic: bool
     channels: slice  # of the coarse picture's channels
 
 
@@ -118,7 +124,6 @@ def check_distances(window: Window, targets: Sequence[Target], radius: int) -> d
     Near frames matter most, so the steps widen; the first frame after a change of the mask shows what the change
     uncovered, so each such frame is looked at, however far.
     """
-    widening = {1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 35, 40, 46, 52, 58, 64}
     hidden = 1 - window.valid.flatten(1)
     total = window.valid.shape[0]
     chosen = {}
@@ -128,7 +133,7 @@ def check_distances(window: Window, targets: Sequence[Target], radius: int) -> d
         share = (window.valid.flatten(1) @ own) / own.sum().clamp(min=1e-6)  # of the own hole, seen in each frame
         for direction in (1, -1):
             reach = min(radius, total - 1 - t if direction > 0 else t)
-            steps = {k for k in widening if k <= reach}
+            steps = {k for k in WIDENING if k <= reach}
             best = 0.0
             for k in range(1, reach + 1):
                 seen = float(share[t + direction * k])
@@ -139,8 +144,9 @@ def check_distances(window: Window, targets: Sequence[Target], radius: int) -> d
     return chosen
 
 
-def propagate(window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int,
-              tuning: Tuning = DEFAULT) -> dict[int, list[Copies]]:
+def propagate(
+    window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int, tuning: Tuning = DEFAULT
+) -> dict[int, list[Copies]]:
     """Copies for every target frame and group: M = 2 directions x K completions candidates per hidden pixel.
 
     Args:
@@ -163,8 +169,9 @@ def propagate(window: Window, groups: Sequence[Group], targets: Sequence[Target]
 class _Tracer:
     """State of one propagation: a unit is one (target, direction), with K completions each."""
 
-    def __init__(self, window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int,
-                 tuning: Tuning) -> None:
+    def __init__(
+        self, window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int, tuning: Tuning
+    ) -> None:
         self.window, self.groups, self.targets, self.tuning = window, groups, targets, tuning
         self.device = window.colour.device
         self.completions = window.forward.shape[1]
@@ -186,8 +193,12 @@ class _Tracer:
             copies = []
             for g, points in enumerate(target.points):
                 num, channels = points.shape[0], len(range(*groups[g].channels.indices(window.colour.shape[-1])))
-                copies.append(Copies(torch.zeros(candidates, num, channels, device=self.device),
-                                     torch.full((candidates, num), -torch.inf, device=self.device)))
+                copies.append(
+                    Copies(
+                        torch.zeros(candidates, num, channels, device=self.device),
+                        torch.full((candidates, num), -torch.inf, device=self.device),
+                    )
+                )
                 cell = torch.tensor([groups[g].factor_x, groups[g].factor_y], device=self.device)
                 corner = torch.tensor([left, top], device=self.device, dtype=torch.float32)
                 self.on_grid[i, g] = (points + 0.5) / cell - 0.5 - corner
@@ -203,8 +214,12 @@ class _Tracer:
         if rows.numel() == 0:
             return 0, height, 0, width
         margin = self.tuning.box // 2 + 2
-        return (max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + margin + 1),
-                max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + margin + 1))
+        return (
+            max(0, int(rows[0]) - margin),
+            min(height, int(rows[-1]) + margin + 1),
+            max(0, int(columns[0]) - margin),
+            min(width, int(columns[-1]) + margin + 1),
+        )
 
     def step(self, k: int) -> bool:
         """Moves every unit one frame on, and looks for copies where this distance is one to look at."""
@@ -224,8 +239,9 @@ class _Tracer:
             self.units = [self.units[u] for u in keep]
             index = torch.tensor(keep, device=self.device)
             self.position, self.path = self.position[index], self.path[index]
-        flows = torch.stack([(window.forward if d > 0 else window.backward)[p]
-                             for (_, d), p in zip(self.units, pairs, strict=True)])
+        flows = torch.stack(
+            [(window.forward if d > 0 else window.backward)[p] for (_, d), p in zip(self.units, pairs, strict=True)]
+        )
         moved = warp(flows.flatten(0, 1), self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
         self.position = self.position + moved[..., :2]
         self.path = self.path + moved[..., 2]
@@ -250,24 +266,30 @@ class _Tracer:
         own = own.expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
         position = self.position[index].flatten(0, 1)
         path = self.path[index].flatten(0, 1)
-        facts = _compare(own, other, position, path, tuning)
+        logit, gain, shift = facts = _compare(own, other, position, path, tuning)
         if k >= tuning.register_from:
             pictures = window.picture[there][:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)
-            mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1).flatten(0, 1)
+            mine = (
+                window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1).flatten(0, 1)
+            )
             nearer = position + _registration(mine, own[..., -1], pictures, other[..., -1], position)
             again = _compare(own, other, nearer, path, tuning)
             better = again[0] > facts[0] + tuning.register_gain
-            facts = tuple(torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
+            logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
             position = torch.where(better, nearer, position)
             self.position[index] = position.view(len(looking), self.completions, *position.shape[1:])
-        logit, gain, shift = facts
         moved = position - self.identity
         for g, group in enumerate(self.groups):
             # Per cell and completion: motion; and logit, gain and brightness shift, read where a sample was found.
-            facts = torch.cat([logit, gain, shift[..., group.channels]], -1)
+            found = torch.cat([logit, gain, shift[..., group.channels]], -1)
             split = (len(looking), self.completions)
-            for u, motion, fact, source in zip(looking, moved.view(*split, *moved.shape[1:]),
-                                               facts.view(*split, *facts.shape[1:]), there.tolist(), strict=True):
+            for u, motion, fact, source in zip(
+                looking,
+                moved.view(*split, *moved.shape[1:]),
+                found.view(*split, *found.shape[1:]),
+                there.tolist(),
+                strict=True,
+            ):
                 i, direction = self.units[u]
                 self._take(i, direction, g, source + window.first, motion, fact)
 
@@ -293,13 +315,14 @@ class _Tracer:
             seen = (x >= -group.left) & (y >= -group.top) & (x <= right) & (y <= bottom)
             if mask is not None:  # beyond the region neither mask nor flow is known
                 seen &= (x >= 0) & (y >= 0) & (x <= mask.shape[1] - 1) & (y <= mask.shape[0] - 1)
-                seen &= sample_points(mask, torch.stack([x, y], 1))[:, 0] < 255 * VISIBLE
+                seen &= sample_points(mask, torch.stack([x, y], 1))[:, 0] < _TOUCHED
             hit = seen.nonzero().flatten()
             if hit.numel() == 0:
                 continue
             fact = sample_points(facts[c], on_grid[hit])
             where = torch.stack([x[hit] + group.left, y[hit] + group.top], 1)
-            value = sample_points(image, where, cubic=True) / group.level
+            value = sample_points(image, where, group.cubic) / group.level
+            value += torch.tensor(group.base, device=self.device)
             taken = points[hit]
             copies = self.results[target.n][g]
             m = (0 if direction > 0 else 1) * self.completions + c
@@ -310,8 +333,12 @@ class _Tracer:
 
 def _inside(position: Tensor, other: Tensor) -> Tensor:
     height, width = other.shape[1:3]
-    return ((position[..., 0] >= 0) & (position[..., 0] <= width - 1)
-            & (position[..., 1] >= 0) & (position[..., 1] <= height - 1)).float()
+    return (
+        (position[..., 0] >= 0)
+        & (position[..., 0] <= width - 1)
+        & (position[..., 1] >= 0)
+        & (position[..., 1] <= height - 1)
+    ).float()
 
 
 def _registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Tensor, position: Tensor) -> Tensor:
@@ -334,8 +361,9 @@ def _registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Te
     return torch.from_numpy(np.stack(out)).to(position.device)
 
 
-def _compare(own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
-             ) -> tuple[Tensor, Tensor, Tensor]:
+def _compare(
+    own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
+) -> tuple[Tensor, Tensor, Tensor]:
     """What the surroundings say of the picture at `position`.
 
     Args:
@@ -351,9 +379,8 @@ def _compare(own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning:
     image, difference = found[..., :-1], own[..., :-1] - found[..., :-1]
     num = image.shape[-1]
     parts = [weight, difference.abs().mean(-1, keepdim=True) * weight, difference * weight]
-    if tuning.gain:
-        luma = image[..., :1] * weight
-        parts += [image * weight, luma * image[..., :1], luma * difference[..., :1]]
+    luma = image[..., :1] * weight
+    parts += [image * weight, luma * image[..., :1], luma * difference[..., :1]]
     stack = torch.cat(parts, -1)
     sums = box_mean(stack, tuning.box)
     if tuning.wide_weight:
@@ -361,17 +388,27 @@ def _compare(own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning:
     total = sums[..., :1]
     mean = sums / total.clamp(min=1e-6)
     seen = total > 1e-5
-    residual = torch.where(seen, mean[..., 1:2], NOT_SEEN)
-    logit = (tuning.bias - tuning.residual_power * torch.log1p(residual)
-             - tuning.path_power * torch.log(tuning.path_floor + 2 * path[..., None]))
     shift = mean[..., 2 : 2 + num] * seen
-    if not tuning.gain:
-        return logit, torch.zeros_like(logit), shift
     centre = mean[..., 2 + num : 2 + 2 * num]
     variance = (mean[..., -2:-1] - centre[..., :1] ** 2).clamp(min=0)
     covariance = mean[..., -1:] - centre[..., :1] * shift[..., :1]
     gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
-    return logit, gain, shift - gain * centre
+    shift = shift - gain * centre
+    residual = mean[..., 1:2]
+    if tuning.residual_after:
+        # A fade changes brightness and contrast, which the copy makes good: what remains then counts as well.
+        rest = (difference - gain * image - shift).abs().mean(-1, keepdim=True) * weight
+        after = box_mean(rest, tuning.box)
+        if tuning.wide_weight:
+            after = after + tuning.wide_weight * box_mean(rest, tuning.wide_box)
+        residual = torch.lerp(residual, after / total.clamp(min=1e-6), tuning.residual_after)
+    residual = torch.where(seen, residual, NOT_SEEN)
+    logit = (
+        tuning.bias
+        - tuning.residual_power * torch.log1p(residual)
+        - tuning.path_power * torch.log(tuning.path_floor + 2 * path[..., None])
+    )
+    return logit, gain, shift
 
 
 def blend(copies: Copies, spatial: Tensor, depth: Tensor, tuning: Tuning = DEFAULT) -> tuple[Tensor, Tensor]:

@@ -59,8 +59,14 @@ def _boxes(hole: np.ndarray, margin: int) -> list[tuple[int, int, int, int]]:
         rows, columns = np.nonzero((labels == k) & (coarse > 0))
         if rows.size == 0:
             continue
-        boxes.append((max(0, rows.min() * cell - margin), min(height, (rows.max() + 1) * cell + margin),
-                      max(0, columns.min() * cell - margin), min(width, (columns.max() + 1) * cell + margin)))
+        boxes.append(
+            (
+                max(0, rows.min() * cell - margin),
+                min(height, (rows.max() + 1) * cell + margin),
+                max(0, columns.min() * cell - margin),
+                min(width, (columns.max() + 1) * cell + margin),
+            )
+        )
     return boxes
 
 
@@ -134,8 +140,14 @@ def _directions(image: np.ndarray, sigma: float) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], 2)
 
 
-def _directed(image: np.ndarray, hole: np.ndarray, start: np.ndarray, rounds: int, sigma: float,
-              direction: np.ndarray | None = None) -> np.ndarray:
+def _directed(
+    image: np.ndarray,
+    hole: np.ndarray,
+    start: np.ndarray,
+    rounds: int,
+    sigma: float,
+    direction: np.ndarray | None = None,
+) -> np.ndarray:
     """Rounds of averaging along the edges; with `direction` given they are not looked at again."""
     out = image.copy()
     where = np.nonzero(hole)
@@ -155,9 +167,7 @@ def _directed(image: np.ndarray, hole: np.ndarray, start: np.ndarray, rounds: in
                 x[:num] += sign * step[:, 0]
                 y[:num] += sign * step[:, 1]
                 maps.append(cv2.convertMaps(x.reshape(-1, _LINE), y.reshape(-1, _LINE), cv2.CV_16SC2))
-        ahead, behind = (
-            cv2.remap(out, *pair, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101) for pair in maps
-        )
+        ahead, behind = (cv2.remap(out, *pair, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101) for pair in maps)
         out[where] = ((ahead + behind) * 0.5).reshape(size, -1)[:num]
     return out
 

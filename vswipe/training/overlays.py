@@ -1,8 +1,8 @@
 """Foregrounds drawn over clean clips, by kind: what the networks are trained on and the quality is measured with.
 
-    rng = overlay_rng("talk-blue", "sub")
-    overlay = draw_overlay("sub", rng, width, height, num_frames)
-    drawn = composite(planes, overlay)      # drawn.planes, drawn.mask, drawn.alpha
+rng = overlay_rng("talk-blue", "sub")
+overlay = draw_overlay("sub", rng, width, height, num_frames)
+drawn = composite(planes, overlay)      # drawn.planes, drawn.mask, drawn.alpha
 """
 
 from __future__ import annotations
