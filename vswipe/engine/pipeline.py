@@ -26,9 +26,9 @@ from vswipe.engine.window import WindowPlan
 from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
 from vswipe.restore.propagate import DEFAULT
 
-WORKING_SIDE = 360  # short side, in pixels, that flow and tracing are computed at
+WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed at
 CONTEXT = 0.12  # context around a hole as a share of the short side
-FIRST_RADIUS = 8  # frames on each side in the first pass
+FIRST_RADIUS = 4  # frames on each side in the first pass
 RING_BYTES = 640 << 20
 
 
@@ -112,6 +112,7 @@ class Pipeline:
                     self.device,
                     self._pool,
                     self.clock,
+                    self.settings.grain,
                     self.tuning,
                 )
                 inside = [n for n in wanted if job.mask(n) is not None]

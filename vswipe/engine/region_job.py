@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -21,8 +21,9 @@ from vswipe.ops.flow import complete_flow, grid_flow, round_trip_error
 from vswipe.ops.morphology import depth_inside, dilate, shrink_any
 from vswipe.ops.pyramid import push_pull, shrink_known
 from vswipe.ops.sampling import Picture
+from vswipe.restore.grain import add_grain, grain_around
 from vswipe.restore.propagate import DEFAULT, Copies, Group, Target, Tuning, Window, blend, propagate
-from vswipe.restore.spatial import fill
+from vswipe.restore.spatial import fill, refine
 
 GRID = 2  # working pixels per cell of the coarse grid
 FLOW_GUARD = 8  # cells around a hole in which the mark disturbs the flow
@@ -77,6 +78,7 @@ class RegionJob:
         device: torch device of everything but flow and spatial fill, which OpenCV does on the CPU.
         pool: threads for those.
         clock: stage name -> context manager that times it.
+        grain: 0..1, share of the surrounding grain put back on pixels that no other frame gave.
         tuning: constants of the copy stage.
     """
 
@@ -91,6 +93,7 @@ class RegionJob:
     device: torch.device
     pool: Executor
     clock: Callable[[str], AbstractContextManager[None]]
+    grain: float = 0.0
     tuning: Tuning = DEFAULT
     groups: list[Planes] = field(init=False)
 
@@ -204,28 +207,21 @@ class RegionJob:
     def _first_picture(self, n: int) -> np.ndarray:
         return to_bytes(self.work_fill(n))
 
-    def _second_picture(self, n: int) -> np.ndarray:
-        found = self.ring.find("second", (self.rect, n))
-        assert found is not None, "first pass was not run for this frame"
-        return found
-
-    def flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> None:
-        """Computes the flow of the given pairs, several at a time."""
-        missing = [n for n in pairs if self.linked(n) and self.ring.find(kind, (self.rect, n)) is None]
-        list(self.pool.map(lambda n: self._flow(kind, n, picture), missing))
+    def _flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> dict[int, np.ndarray]:
+        """Flow of the given pairs, without those across a cut; several at a time."""
+        within = [n for n in pairs if self.linked(n)]
+        return dict(zip(within, self.pool.map(lambda n: self._flow(kind, n, picture), within), strict=True))
 
     # Passes --------------------------------------------------------------------------------------------------------
 
-    def window(self, kind: str, numbers: range, picture: Callable[[int], np.ndarray]) -> Window:
+    def _window(self, numbers: range, flows: Mapping[int, np.ndarray], picture: Callable[[int], np.ndarray]) -> Window:
+        """Grids of all frames in `numbers`, stacked; pairs across a cut have no flow."""
         basics = [self.basics(n) for n in numbers]
         shape = basics[0]["valid"].shape
         nothing = np.zeros((2, 2, *shape, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
-        flows = [
-            self.ring.find(kind, (self.rect, n)) if link else nothing
-            for n, link in zip(numbers[:-1], linked, strict=True)
-        ] or [nothing]
-        stacked = torch.from_numpy(np.stack(flows)).to(self.device)
+        pairs = [flows[n] if link else nothing for n, link in zip(numbers[:-1], linked, strict=True)]
+        stacked = torch.from_numpy(np.stack(pairs or [nothing])).to(self.device)
         size = (shape[1], shape[0])
         pictures = [cv2.resize(picture(n), size, interpolation=cv2.INTER_AREA).astype(np.float32) for n in numbers]
         return Window(
@@ -238,67 +234,64 @@ class RegionJob:
             linked=linked,
         )
 
-    def first_pass(self, numbers: range) -> None:
-        """Fills the working luma of whole blocks until every frame in `numbers` has its second picture."""
+    def first_pass(self, numbers: range) -> dict[int, np.ndarray]:
+        """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block."""
+        done: dict[int, np.ndarray] = {}
+        for n in numbers:
+            if n in done:
+                continue
+            block = self.plan.block(n)
+            found = {k: self.ring.find("second", (self.rect, k)) for k in block}
+            pictures = {k: picture for k, picture in found.items() if picture is not None}
+            if len(pictures) < len(block):
+                pictures = self._first_pass_block(block)
+                for k, picture in pictures.items():
+                    self.ring.put("second", (self.rect, k), picture)
+            done |= pictures
+        return done
+
+    def _first_pass_block(self, block: range) -> dict[int, np.ndarray]:
         plan = self.plan
-        starts = sorted({plan.block(n).start for n in numbers})
-        for start in starts:
-            block = plan.block(start)
-            if all(self.ring.find("second", (self.rect, n)) is not None for n in block):
-                continue
-            holes = {n: self.work_hole(n) for n in block}
-            masked = [n for n in block if holes[n].any()]
-            for n in block:
-                if n not in masked:
-                    self.ring.put("second", (self.rect, n), to_bytes(self.basics(n)["work"]))
-            if not masked:
-                continue
+        holes = {n: self.work_hole(n) for n in block}
+        masked = [n for n in block if holes[n].any()]
+        done = {n: self.basics(n)["work"] for n in block}
+        if masked:
             reach = plan.reach(masked[0], masked[-1] + 1, plan.first_radius)
             with self.clock("spatial"):
                 list(self.pool.map(self.work_fill, reach))
             with self.clock("flow"):
-                self.flows("flow1", reach[:-1], self._first_picture)
+                flows = self._flows("flow1", reach[:-1], self._first_picture)
             with self.clock("copy"):
-                group = Group(
-                    GRID,
-                    GRID,
-                    0,
-                    0,
-                    lambda n: self._on_device(self.basics(n)["work"][..., None]),
-                    self._work_mask,
-                    1.0,
-                    (0.0,),
-                    True,
-                    slice(0, 1),
-                )
+                image = cached(lambda n: self._on_device(self.basics(n)["work"][..., None]))
+                group = Group(GRID, GRID, 0, 0, image, cached(self._work_mask), 1.0, (0.0,), True, slice(0, 1))
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
-                copies = self._propagate(
-                    self.window("flow1", reach, self._first_picture), [group], targets, plan.first_radius
-                )
-                for target in targets:
-                    n = target.n
+                window = self._window(reach, flows, self._first_picture)
+                quick = replace(self.tuning, register_at=())  # a flow estimate needs no better
+                copies = self._propagate(window, [group], targets, plan.first_radius, quick)
+                for n in masked:
                     value, _ = self._blend(copies[n][0], self.work_fill(n)[..., None], holes[n], 1.0)
-                    picture = self.basics(n)["work"].copy()
-                    picture[holes[n] > 0] = value[:, 0].cpu().numpy()
-                    self.ring.put("second", (self.rect, n), to_bytes(picture))
+                    done[n] = done[n].copy()
+                    done[n][holes[n] > 0] = value[:, 0].cpu().numpy()
+        return {n: to_bytes(picture) for n, picture in done.items()}
 
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
         """Fills all planes of the given masked frames."""
         plan = self.plan
         reach = plan.reach(numbers[0], numbers[-1] + 1, plan.radius)
-        self.first_pass(reach)
+        pictures = self.first_pass(reach)
         with self.clock("flow"):
-            self.flows("flow2", reach[:-1], self._second_picture)
+            flows = self._flows("flow2", reach[:-1], pictures.__getitem__)
         with self.clock("spatial"):
             tasks = [(n, g) for n in numbers for g in range(len(self.groups))]
             spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
         with self.clock("copy"):
             targets = [Target(n, [self._points(self.mask(n, g)) for g in range(len(self.groups))]) for n in numbers]
             copies = self._propagate(
-                self.window("flow2", reach, self._second_picture),
+                self._window(reach, flows, pictures.__getitem__),
                 [self._group(g) for g in range(len(self.groups))],
                 targets,
                 plan.radius,
+                self.tuning,
             )
             return {
                 t.n: [self._filled(t.n, g, copies[t.n][g], spatial[t.n, g]) for g in range(len(self.groups))]
@@ -306,13 +299,13 @@ class RegionJob:
             }
 
     def _propagate(
-        self, window: Window, groups: list[Group], targets: list[Target], radius: int
+        self, window: Window, groups: list[Group], targets: list[Target], radius: int, tuning: Tuning
     ) -> dict[int, list[Copies]]:
         """All targets at once on a device; on the CPU frame by frame, one thread each, which shares two cores better
         than threads inside operations of a few microseconds do (and does not collapse beside a busy encoder)."""
         if self.device.type != "cpu":
-            return propagate(window, groups, targets, radius, self.tuning)
-        parts = self.pool.map(lambda target: propagate(window, groups, [target], radius, self.tuning), targets)
+            return propagate(window, groups, targets, radius, tuning)
+        parts = self.pool.map(lambda target: propagate(window, groups, [target], radius, tuning), targets)
         return {n: copies for part in parts for n, copies in part.items()}
 
     # Pieces of the passes ------------------------------------------------------------------------------------------
@@ -329,9 +322,8 @@ class RegionJob:
         rows, columns = np.nonzero(hole)
         return torch.from_numpy(np.stack([columns, rows], 1).astype(np.float32)).to(self.device)
 
-    def _work_mask(self, n: int) -> Picture | None:
-        hole = self.work_hole(n)
-        return self._on_device((hole * np.uint8(255))[..., None]) if hole.any() else None
+    def _work_mask(self, n: int) -> Picture:
+        return self._on_device((self.work_hole(n) * np.uint8(255))[..., None])
 
     def _group(self, index: int) -> Group:
         planes = self.groups[index]
@@ -342,9 +334,15 @@ class RegionJob:
             stack = whole[0][..., None] if len(whole) == 1 else np.stack(whole, -1)
             return self._on_device(stack)
 
-        def mask(n: int) -> Picture | None:
+        height, width = self.fmt.plane_shape(planes.indices[0])
+        top, left = self.rect.top // planes.sub_y, self.rect.left // planes.sub_x
+        nothing = np.zeros((self.rect.height // planes.sub_y, self.rect.width // planes.sub_x, 1), np.uint8)
+        nothing[max(0, height - top) :] = 255  # what reaches over the frame shows nothing
+        nothing[:, max(0, width - left) :] = 255
+
+        def mask(n: int) -> Picture:
             hole = self._part(n, index, "unsafe" if index == 0 else "grown")
-            return None if hole is None else self._on_device((hole * np.uint8(255))[..., None])
+            return self._on_device(nothing if hole is None else nothing | (hole * np.uint8(255))[..., None])
 
         first = 0 if index == 0 else 1
         chroma = self.fmt.floating and self.fmt.family == "YUV"
@@ -367,10 +365,11 @@ class RegionJob:
         if hole is None:
             return None
         planes = self.groups[group]
-        scale = max(1, self.factor // max(planes.sub_x, planes.sub_y))
-        if group == 0 and scale == 1 and self.fmt.family != "RGB" and len(planes.indices) == 1:
-            return self.work_fill(n)[..., None]
-        return fill(self.levels(n, group), hole, scale)
+        if group == 0 and len(planes.indices) == 1:  # the working luma is this plane, filled already
+            small = self.work_fill(n)[..., None]
+            return small if self.factor == 1 else refine(self.levels(n, group), hole, small, self.factor)
+        # Chroma is smooth: it is filled at the same scale although it is smaller.
+        return fill(self.levels(n, group), hole, self.factor)
 
     def _blend(self, copies: Copies, spatial: np.ndarray, hole: np.ndarray, pixel: float) -> tuple[Tensor, Tensor]:
         """`pixel`: working pixels per pixel of the hole."""
@@ -389,7 +388,15 @@ class RegionJob:
         rows, columns = rows + self.rect.top // planes.sub_y, columns + self.rect.left // planes.sub_x
         height, width = self.fmt.plane_shape(planes.indices[0])
         real = (rows < height) & (columns < width)
-        return Filled(planes.indices, rows[real], columns[real], values.cpu().numpy()[real], copied.cpu().numpy()[real])
+        result, share = values.cpu().numpy(), copied.cpu().numpy()
+        if self.grain:
+            picture = self.levels(n, group)
+            sigma = np.array(
+                [grain_around(np.ascontiguousarray(picture[..., c]), hole) for c in range(picture.shape[2])]
+            )
+            seed = (n, group, self.rect.left, self.rect.top)
+            result = add_grain(result, self.grain * sigma, 1 - share, seed)
+        return Filled(planes.indices, rows[real], columns[real], result[real], share[real])
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:

@@ -56,13 +56,14 @@ def warp(images: Tensor, positions: Tensor) -> Tensor:
     return out
 
 
-def sample_points(image: Picture, points: Tensor, cubic: bool = False) -> Tensor:
-    """Samples of one picture at a list of points, positions outside are moved to the border.
+def sample_points(image: Picture, points: Tensor, cubic: bool = False, outside: float | None = None) -> Tensor:
+    """Samples of one picture at a list of points.
 
     Args:
         image: (H, W, C) of any sample type; an array stays on the CPU, a float32 tensor on its device.
         points: (N, 2) float32, x then y, in pixels.
         cubic: 4x4 cubic kernel (a = -0.75) instead of 2x2 linear.
+        outside: value of everything outside the picture; None: the border goes on.
 
     Returns:
         (N, C) float32 on the device of `points`, in the unit of `image`.
@@ -74,27 +75,29 @@ def sample_points(image: Picture, points: Tensor, cubic: bool = False) -> Tensor
         raise ValueError(f"sample_points: points must be (N, 2), got {tuple(points.shape)}")
     num = points.shape[0]
     if isinstance(image, Tensor) and image.device.type != "cpu":
-        return _grid_sample(image[None], points[None, None], "bicubic" if cubic else "bilinear")[0, 0]
+        mode = "bicubic" if cubic else "bilinear"
+        if outside is None:
+            return _grid_sample(image[None], points[None, None], mode)[0, 0]
+        return _grid_sample(image[None] - outside, points[None, None], mode, "zeros")[0, 0] + outside
     array = image.numpy() if isinstance(image, Tensor) else image
     channels = array.shape[2]
     if num == 0:
         return torch.empty((0, channels))
     lines = -(-num // _LINE)
-    maps = np.zeros((lines * _LINE, 2), np.float32)
-    maps[:num] = points.numpy()
-    maps = maps.reshape(lines, _LINE, 2)
+    maps = np.zeros((lines, _LINE, 2), np.float32)
+    maps.reshape(-1, 2)[:num] = points.numpy()
     kernel = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-    parts = [_remap(array, maps[k : k + MAX_ROWS], kernel) for k in range(0, lines, MAX_ROWS)]
+    parts = [_remap(array, maps[k : k + MAX_ROWS], kernel, outside) for k in range(0, lines, MAX_ROWS)]
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return torch.from_numpy(whole.reshape(-1, channels)[:num].astype(np.float32, copy=False))
 
 
-def _grid_sample(images: Tensor, positions: Tensor, mode: str) -> Tensor:
+def _grid_sample(images: Tensor, positions: Tensor, mode: str, padding: str = "border") -> Tensor:
     """`warp` in torch, for devices OpenCV does not know."""
     height, width = images.shape[1:3]
     size = torch.tensor([max(width - 1, 1), max(height - 1, 1)], device=images.device, dtype=images.dtype)
     grid = positions.to(images.dtype) * (2 / size) - 1
-    out = F.grid_sample(images.permute(0, 3, 1, 2), grid, mode=mode, padding_mode="border", align_corners=True)
+    out = F.grid_sample(images.permute(0, 3, 1, 2), grid, mode=mode, padding_mode=padding, align_corners=True)
     return out.permute(0, 2, 3, 1)
 
 
@@ -106,16 +109,17 @@ def _box_pool(images: Tensor, size: int) -> Tensor:
     return F.avg_pool2d(F.pad(planes, (0, 0, half, half)), (size, 1), 1).permute(0, 2, 3, 1)
 
 
-def _remap(image: np.ndarray, maps: np.ndarray, kernel: int) -> np.ndarray:
+def _remap(image: np.ndarray, maps: np.ndarray, kernel: int, outside: float | None = None) -> np.ndarray:
     """cv2.remap for any number of channels, channel axis kept."""
     if image.dtype == np.float16:
         image = image.astype(np.float32)
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
     parts = []
     for first in range(0, image.shape[2], 4):
         part = image[..., first : first + 4]
         if part.shape[2] != image.shape[2]:
             part = np.ascontiguousarray(part)
-        out = cv2.remap(part, maps, None, kernel, borderMode=cv2.BORDER_REPLICATE)
+        out = cv2.remap(part, maps, None, kernel, borderMode=border, borderValue=(outside or 0.0,) * 4)
         parts.append(out[..., None] if out.ndim == 2 else out)
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 

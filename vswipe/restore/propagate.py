@@ -21,7 +21,8 @@ from vswipe.ops.pyramid import push_pull
 from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
 
 NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
-WIDENING = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 30, 35, 40, 46, 52, 58, 64)  # distances always looked at
+_FADE = 4.0  # mean shift in levels above which the picture is taken to fade
+WIDENING = (1, 2, 3, 5, 8, 12, 18, 26, 36, 48, 64)  # distances always looked at
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
 _TOUCHED = 0.5  # of 255: a sample with a masked pixel in its 2x2 footprint is not taken
@@ -39,8 +40,9 @@ class Tuning:
     path_floor: float = 0.05
     bias: float = 2.2
     depth_power: float = 1.4
-    residual_after: float = 0.0  # share of the residual taken after brightness and contrast are matched
-    register_from: int = 4  # distance from which drift is corrected; nearer it has not built up
+    leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
+    shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
+    register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
     register_gain: float = 0.05  # logits by which the correction must improve the comparison
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
 
@@ -56,7 +58,7 @@ class Group:
         factor_x, factor_y: size of a grid cell in this group's pixels.
         left, top: the region's corner in this group's pixels.
         image: frame number -> (H, W, C) samples of the whole plane(s).
-        mask: frame number -> (h, w, 1) mask of the region, 255 = must not be sampled, None when empty.
+        mask: frame number -> (h, w, 1) mask of the region, 255 = must not be sampled.
         level: one 8-bit level in the unit of `image`.
         base: (C,) levels of a zero sample: 128 for chroma around zero.
         cubic: sample with a 4x4 kernel. The outer pixels of its footprint are not tested: only where `mask` is at least
@@ -68,7 +70,7 @@ class Group:
     left: int
     top: int
     image: Callable[[int], Picture]
-    mask: Callable[[int], Picture | None]
+    mask: Callable[[int], Picture]
     level: float
     base: tuple[float, ...]
     cubic: bool
@@ -118,30 +120,24 @@ class Target:
     points: list[Tensor]
 
 
-def check_distances(window: Window, targets: Sequence[Target], radius: int) -> dict[tuple[int, int], set[int]]:
-    """Distances at which a copy is looked for, per (frame, direction).
+def check_distances(window: Window, target: Target, direction: int, radius: int) -> tuple[set[int], set[int]]:
+    """Distances at which a copy is looked for, and those of them at which the mask uncovers much at once.
 
     Near frames matter most, so the steps widen; the first frame after a change of the mask shows what the change
     uncovered, so each such frame is looked at, however far.
     """
-    hidden = 1 - window.valid.flatten(1)
-    total = window.valid.shape[0]
-    chosen = {}
-    for target in targets:
-        t = target.n - window.first
-        own = hidden[t]
-        share = (window.valid.flatten(1) @ own) / own.sum().clamp(min=1e-6)  # of the own hole, seen in each frame
-        for direction in (1, -1):
-            reach = min(radius, total - 1 - t if direction > 0 else t)
-            steps = {k for k in WIDENING if k <= reach}
-            best = 0.0
-            for k in range(1, reach + 1):
-                seen = float(share[t + direction * k])
-                if seen > best + 0.1:
-                    steps.add(k)
-                best = max(best, seen)
-            chosen[target.n, direction] = steps
-    return chosen
+    t, total = target.n - window.first, window.valid.shape[0]
+    valid = window.valid.flatten(1)
+    own = 1 - valid[t]
+    share = ((valid @ own) / own.sum().clamp(min=1e-6)).tolist()  # of the own hole, seen in each frame
+    reach = min(radius, total - 1 - t if direction > 0 else t)
+    events, best = set(), 0.0
+    for k in range(1, reach + 1):
+        seen = share[t + direction * k]
+        if seen > best + 0.1:
+            events.add(k)
+        best = max(best, seen)
+    return {k for k in WIDENING if k <= reach} | events, events
 
 
 def propagate(
@@ -166,6 +162,24 @@ def propagate(
     return tracer.results
 
 
+@dataclass(frozen=True)
+class _Open:
+    """Points of one target, direction, group and completion that no frame has shown yet.
+
+    Args:
+        index: (N,) their numbers.
+        place: (N, 2) pixels in the region.
+        on_grid: (N, 2) cells in the traced part of the grid.
+    """
+
+    index: Tensor
+    place: Tensor
+    on_grid: Tensor
+
+    def only(self, keep: Tensor) -> _Open:
+        return _Open(self.index[keep], self.place[keep], self.on_grid[keep])
+
+
 class _Tracer:
     """State of one propagation: a unit is one (target, direction), with K completions each."""
 
@@ -180,13 +194,14 @@ class _Tracer:
         rows = torch.arange(top, bottom, device=self.device, dtype=torch.float32)
         columns = torch.arange(left, right, device=self.device, dtype=torch.float32)
         self.identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
-        self.steps = check_distances(window, targets, radius)
         self.units = [(i, direction) for i in range(len(targets)) for direction in (1, -1)]
+        self.steps, self.events = {}, {}
+        for unit in self.units:
+            self.steps[unit], self.events[unit] = check_distances(window, targets[unit[0]], unit[1], radius)
         shape = (len(self.units), self.completions, *self.identity.shape)
         self.position = self.identity.expand(shape).clone()
         self.path = torch.zeros(shape[:-1], device=self.device)
-        self.open: dict[tuple[int, int, int], Tensor] = {}  # (N, K) bool: not sampled yet
-        self.on_grid: dict[tuple[int, int], Tensor] = {}
+        self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
         self.results: dict[int, list[Copies]] = {}
         candidates = 2 * self.completions
         for i, target in enumerate(targets):
@@ -201,9 +216,10 @@ class _Tracer:
                 )
                 cell = torch.tensor([groups[g].factor_x, groups[g].factor_y], device=self.device)
                 corner = torch.tensor([left, top], device=self.device, dtype=torch.float32)
-                self.on_grid[i, g] = (points + 0.5) / cell - 0.5 - corner
+                every = _Open(torch.arange(num, device=self.device), points, (points + 0.5) / cell - 0.5 - corner)
                 for direction in (1, -1):
-                    self.open[i, direction, g] = torch.ones(num, self.completions, dtype=torch.bool, device=self.device)
+                    for c in range(self.completions):
+                        self.open[i, direction, g, c] = every
             self.results[target.n] = copies
 
     def _bounds(self) -> tuple[int, int, int, int]:
@@ -229,7 +245,7 @@ class _Tracer:
             here = self.targets[i].n - window.first + direction * (k - 1)
             pair = here if direction > 0 else here - 1
             inside = 0 <= pair < len(window.linked) and window.linked[pair]
-            wanted = any(s >= k for s in self.steps[self.targets[i].n, direction])
+            wanted = any(s >= k for s in self.steps[i, direction])
             if inside and wanted and self._unresolved(i, direction):
                 keep.append(u)
                 pairs.append(pair)
@@ -245,13 +261,18 @@ class _Tracer:
         moved = warp(flows.flatten(0, 1), self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
         self.position = self.position + moved[..., :2]
         self.path = self.path + moved[..., 2]
-        looking = [u for u, (i, d) in enumerate(self.units) if k in self.steps[self.targets[i].n, d]]
+        looking = [u for u, (i, d) in enumerate(self.units) if k in self.steps[i, d]]
         if looking:
             self._look(looking, k)
         return True
 
     def _unresolved(self, i: int, direction: int) -> bool:
-        return any(bool(self.open[i, direction, g].any()) for g in range(len(self.groups)))
+        """Whether enough points are still open to go on: the last few are not worth as much as all the others were."""
+        return any(
+            self.open[i, direction, g, c].index.numel() > self.tuning.leave * points.shape[0]
+            for g, points in enumerate(self.targets[i].points)
+            for c in range(self.completions)
+        )
 
     def _look(self, looking: list[int], k: int) -> None:
         window, tuning = self.window, self.tuning
@@ -267,16 +288,14 @@ class _Tracer:
         position = self.position[index].flatten(0, 1)
         path = self.path[index].flatten(0, 1)
         logit, gain, shift = facts = _compare(own, other, position, path, tuning)
-        if k >= tuning.register_from:
+        if tuning.register_at and (k in tuning.register_at or any(k in self.events[self.units[u]] for u in looking)):
             pictures = window.picture[there][:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)
-            mine = (
-                window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1).flatten(0, 1)
-            )
-            nearer = position + _registration(mine, own[..., -1], pictures, other[..., -1], position)
-            again = _compare(own, other, nearer, path, tuning)
+            mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1)
+            drift = _registration(mine.flatten(0, 1), own[..., -1], pictures, other[..., -1], position)
+            again = _compare(own, other, position + drift, path, tuning)
             better = again[0] > facts[0] + tuning.register_gain
             logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
-            position = torch.where(better, nearer, position)
+            position = position + drift * better
             self.position[index] = position.view(len(looking), self.completions, *position.shape[1:])
         moved = position - self.identity
         for g, group in enumerate(self.groups):
@@ -299,36 +318,30 @@ class _Tracer:
         Args:
             motion: (K, h, w, 2) cells. facts: (K, h, w, 2 + C): logit, gain - 1, brightness shift in levels.
         """
-        group, target = self.groups[g], self.targets[i]
-        still = self.open[i, direction, g]
+        group, copies = self.groups[g], self.results[self.targets[i].n][g]
         image, mask = group.image(source), group.mask(source)
-        height, width = image.shape[:2]
+        cell = torch.tensor([group.factor_x, group.factor_y], device=self.device)
+        corner = torch.tensor([group.left, group.top], device=self.device)
         for c in range(self.completions):
-            points = still[:, c].nonzero().flatten()
-            if points.numel() == 0:
+            still = self.open[i, direction, g, c]
+            if still.index.numel() == 0:
                 continue
-            on_grid = self.on_grid[i, g][points]
-            found = sample_points(motion[c], on_grid)
-            x = target.points[g][points, 0] + found[:, 0] * group.factor_x
-            y = target.points[g][points, 1] + found[:, 1] * group.factor_y
-            right, bottom = width - 1 - group.left, height - 1 - group.top
-            seen = (x >= -group.left) & (y >= -group.top) & (x <= right) & (y <= bottom)
-            if mask is not None:  # beyond the region neither mask nor flow is known
-                seen &= (x >= 0) & (y >= 0) & (x <= mask.shape[1] - 1) & (y <= mask.shape[0] - 1)
-                seen &= sample_points(mask, torch.stack([x, y], 1))[:, 0] < _TOUCHED
-            hit = seen.nonzero().flatten()
+            where = torch.addcmul(still.place, sample_points(motion[c], still.on_grid), cell)
+            # Beyond the region neither mask nor flow is known: it counts as hidden.
+            hidden = sample_points(mask, where, outside=255.0)[:, 0] > _TOUCHED
+            hit = (~hidden).nonzero().flatten()
             if hit.numel() == 0:
                 continue
-            fact = sample_points(facts[c], on_grid[hit])
-            where = torch.stack([x[hit] + group.left, y[hit] + group.top], 1)
-            value = sample_points(image, where, group.cubic) / group.level
+            fact = sample_points(facts[c], still.on_grid[hit])
+            value = sample_points(image, where[hit] + corner, group.cubic) / group.level
             value += torch.tensor(group.base, device=self.device)
-            taken = points[hit]
-            copies = self.results[target.n][g]
+            if group.channels.start == 0:
+                value[:, 0] *= 1 + fact[:, 1]
             m = (0 if direction > 0 else 1) * self.completions + c
-            copies.values[m, taken] = value * (1 + fact[:, 1:2]) + fact[:, 2:]
+            taken = still.index[hit]
+            copies.values[m, taken] = value + fact[:, 2:]
             copies.logits[m, taken] = fact[:, 0]
-            still[taken, c] = False
+            self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
 
 
 def _inside(position: Tensor, other: Tensor) -> Tensor:
@@ -372,36 +385,42 @@ def _compare(
         path: (B, h, w) summed round-trip errors, cells.
 
     Returns:
-        logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift.
+        logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift,
+        without the gain for chroma.
     """
     found = warp(other, position)
     weight = (own[..., -1] * found[..., -1] * _inside(position, other))[..., None]
     image, difference = found[..., :-1], own[..., :-1] - found[..., :-1]
     num = image.shape[-1]
-    parts = [weight, difference.abs().mean(-1, keepdim=True) * weight, difference * weight]
     luma = image[..., :1] * weight
-    parts += [image * weight, luma * image[..., :1], luma * difference[..., :1]]
-    stack = torch.cat(parts, -1)
-    sums = box_mean(stack, tuning.box)
-    if tuning.wide_weight:
-        sums = sums + tuning.wide_weight * box_mean(stack, tuning.wide_box)
+    parts = [
+        weight,
+        difference.abs().mean(-1, keepdim=True) * weight,
+        difference * weight,
+        luma,
+        luma * image[..., :1],
+        luma * difference[..., :1],
+    ]
+
+    def around(stack: Tensor) -> Tensor:
+        """Sums in the box, and faintly in a wide one: in the middle of a wide hole the small box sees nothing."""
+        return box_mean(stack, tuning.box) + tuning.wide_weight * box_mean(stack, tuning.wide_box)
+
+    sums = around(torch.cat(parts, -1))
     total = sums[..., :1]
-    mean = sums / total.clamp(min=1e-6)
+    inverse = 1 / total.clamp(min=1e-6)
     seen = total > 1e-5
-    shift = mean[..., 2 : 2 + num] * seen
-    centre = mean[..., 2 + num : 2 + 2 * num]
-    variance = (mean[..., -2:-1] - centre[..., :1] ** 2).clamp(min=0)
-    covariance = mean[..., -1:] - centre[..., :1] * shift[..., :1]
+    mean = sums * inverse
+    residual, shift, centre = mean[..., 1:2], mean[..., 2 : 2 + num] * seen, mean[..., 2 + num : 3 + num]
+    variance = (mean[..., -2:-1] - centre**2).clamp(min=0)
+    covariance = mean[..., -1:] - centre * shift[..., :1]
     gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
-    shift = shift - gain * centre
-    residual = mean[..., 1:2]
-    if tuning.residual_after:
-        # A fade changes brightness and contrast, which the copy makes good: what remains then counts as well.
-        rest = (difference - gain * image - shift).abs().mean(-1, keepdim=True) * weight
-        after = box_mean(rest, tuning.box)
-        if tuning.wide_weight:
-            after = after + tuning.wide_weight * box_mean(rest, tuning.wide_box)
-        residual = torch.lerp(residual, after / total.clamp(min=1e-6), tuning.residual_after)
+    # Chroma fades with luma, around its own zero; its mean shift already says so.
+    shift = torch.cat([shift[..., :1] - gain * centre, shift[..., 1:]], -1)
+    if float(sums[..., 2].abs().mean()) > _FADE * float(total.mean()):
+        # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
+        rest = (difference[..., :1] - gain * image[..., :1] - shift[..., :1]).abs() * weight
+        residual = torch.minimum(residual, around(rest) * inverse + tuning.shift_penalty)
     residual = torch.where(seen, residual, NOT_SEEN)
     logit = (
         tuning.bias
