@@ -266,7 +266,7 @@ class RegionJob:
                 group = Group(GRID, GRID, 0, 0, image, cached(self._work_mask), 1.0, (0.0,), True, slice(0, 1))
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
                 window = self._window(reach, flows, self._first_picture)
-                quick = replace(self.tuning, register_at=())  # a flow estimate needs no better
+                quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 copies = self._propagate(window, [group], targets, plan.first_radius, quick)
                 for n in masked:
                     value, _ = self._blend(copies[n][0], self.work_fill(n)[..., None], holes[n], 1.0)

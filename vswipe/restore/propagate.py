@@ -22,7 +22,6 @@ from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
 
 NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
 _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
-WIDENING = (1, 2, 3, 5, 8, 12, 18, 26, 36, 48, 64)  # distances always looked at
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
 _TOUCHED = 0.5  # of 255: a sample with a masked pixel in its 2x2 footprint is not taken
@@ -42,6 +41,9 @@ class Tuning:
     depth_power: float = 1.4
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
     shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
+    look: float = 0.03  # share of a hole a distance must newly show to be looked at
+    event: float = 0.1  # share from which the drift is corrected there, too
+    register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
     register_gain: float = 0.05  # logits by which the correction must improve the comparison
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
@@ -120,26 +122,6 @@ class Target:
     points: list[Tensor]
 
 
-def check_distances(window: Window, target: Target, direction: int, radius: int) -> tuple[set[int], set[int]]:
-    """Distances at which a copy is looked for, and those of them at which the mask uncovers much at once.
-
-    Near frames matter most, so the steps widen; the first frame after a change of the mask shows what the change
-    uncovered, so each such frame is looked at, however far.
-    """
-    t, total = target.n - window.first, window.valid.shape[0]
-    valid = window.valid.flatten(1)
-    own = 1 - valid[t]
-    share = ((valid @ own) / own.sum().clamp(min=1e-6)).tolist()  # of the own hole, seen in each frame
-    reach = min(radius, total - 1 - t if direction > 0 else t)
-    events, best = set(), 0.0
-    for k in range(1, reach + 1):
-        seen = share[t + direction * k]
-        if seen > best + 0.1:
-            events.add(k)
-        best = max(best, seen)
-    return {k for k in WIDENING if k <= reach} | events, events
-
-
 def propagate(
     window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int, tuning: Tuning = DEFAULT
 ) -> dict[int, list[Copies]]:
@@ -195,12 +177,14 @@ class _Tracer:
         columns = torch.arange(left, right, device=self.device, dtype=torch.float32)
         self.identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
         self.units = [(i, direction) for i in range(len(targets)) for direction in (1, -1)]
-        self.steps, self.events = {}, {}
-        for unit in self.units:
-            self.steps[unit], self.events[unit] = check_distances(window, targets[unit[0]], unit[1], radius)
         shape = (len(self.units), self.completions, *self.identity.shape)
         self.position = self.identity.expand(shape).clone()
         self.path = torch.zeros(shape[:-1], device=self.device)
+        # Of each hidden cell, how much was seen at the distances looked at so far.
+        here = torch.tensor([targets[i].n - window.first for i, _ in self.units], device=self.device)
+        own = window.valid[here][:, None, top:bottom, left:right]
+        self.hidden = 1 - own
+        self.seen = own.expand(-1, self.completions, -1, -1).clone()
         self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
         self.results: dict[int, list[Copies]] = {}
         candidates = 2 * self.completions
@@ -245,8 +229,7 @@ class _Tracer:
             here = self.targets[i].n - window.first + direction * (k - 1)
             pair = here if direction > 0 else here - 1
             inside = 0 <= pair < len(window.linked) and window.linked[pair]
-            wanted = any(s >= k for s in self.steps[i, direction])
-            if inside and wanted and self._unresolved(i, direction):
+            if inside and self._unresolved(i, direction):
                 keep.append(u)
                 pairs.append(pair)
         if not keep:
@@ -255,16 +238,35 @@ class _Tracer:
             self.units = [self.units[u] for u in keep]
             index = torch.tensor(keep, device=self.device)
             self.position, self.path = self.position[index], self.path[index]
+            self.hidden, self.seen = self.hidden[index], self.seen[index]
         flows = torch.stack(
             [(window.forward if d > 0 else window.backward)[p] for (_, d), p in zip(self.units, pairs, strict=True)]
         )
         moved = warp(flows.flatten(0, 1), self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
         self.position = self.position + moved[..., :2]
         self.path = self.path + moved[..., 2]
-        looking = [u for u, (i, d) in enumerate(self.units) if k in self.steps[i, d]]
+        uncovered = self._uncovered(k)
+        looking = [u for u, gain in enumerate(uncovered) if k == 1 or gain > self.tuning.look]
         if looking:
-            self._look(looking, k)
+            register = k in self.tuning.register_at or max(uncovered[u] for u in looking) > self.tuning.event
+            self._look(looking, k, register and self.tuning.register)
         return True
+
+    def _uncovered(self, k: int) -> list[float]:
+        """Share of each unit's hole that this distance shows and none looked at before did.
+
+        In motion that is some at every step; over a still picture it is nothing until the mark goes away, and comparing
+        pictures on the way there would be work for nothing.
+        """
+        there = [self.targets[i].n - self.window.first + d * k for i, d in self.units]
+        valid = self.window.valid[torch.tensor(there, device=self.device)]
+        valid = valid[:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)[..., None]
+        visible = warp(valid.contiguous(), self.position.flatten(0, 1))[..., 0] * _inside(
+            self.position.flatten(0, 1), valid
+        )
+        self.visible = visible.view(self.seen.shape)
+        gain = ((self.visible - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
+        return (gain / self.hidden.sum((1, 2, 3)).clamp(min=1e-6)).tolist()
 
     def _unresolved(self, i: int, direction: int) -> bool:
         """Whether enough points are still open to go on: the last few are not worth as much as all the others were."""
@@ -274,9 +276,11 @@ class _Tracer:
             for c in range(self.completions)
         )
 
-    def _look(self, looking: list[int], k: int) -> None:
+    def _look(self, looking: list[int], k: int, register: bool) -> None:
+        """Compares and samples the given units; with `register`, after correcting their drift."""
         window, tuning = self.window, self.tuning
         index = torch.tensor(looking, device=self.device)
+        self.seen[index] = torch.maximum(self.seen[index], self.visible[index])
         here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in looking], device=self.device)
         signs = torch.tensor([self.units[u][1] for u in looking], device=self.device)
         top, bottom, left, right = self.box
@@ -288,7 +292,7 @@ class _Tracer:
         position = self.position[index].flatten(0, 1)
         path = self.path[index].flatten(0, 1)
         logit, gain, shift = facts = _compare(own, other, position, path, tuning)
-        if tuning.register_at and (k in tuning.register_at or any(k in self.events[self.units[u]] for u in looking)):
+        if register:
             pictures = window.picture[there][:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)
             mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1)
             drift = _registration(mine.flatten(0, 1), own[..., -1], pictures, other[..., -1], position)
