@@ -19,12 +19,13 @@ import torch
 from vswipe.engine.hole import Hole, make_hole
 from vswipe.engine.picture import Frame, PictureFormat, Report
 from vswipe.engine.region import plan_regions
-from vswipe.engine.region_job import GRID, Filled, RegionJob
+from vswipe.engine.region_job import Filled, RegionJob
+from vswipe.engine.region_view import GRID, RegionView
 from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Settings
 from vswipe.engine.window import WindowPlan
 from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
-from vswipe.restore.propagate import DEFAULT
+from vswipe.restore.compare import DEFAULT
 
 WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed at
 CONTEXT = 0.12  # context around a hole as a share of the short side
@@ -100,22 +101,18 @@ class Pipeline:
                 return self._linked(n, frames, holes)
 
             for rect in rects:
+                view = RegionView(self.fmt, rect, self.factor, frames, holes, self.ring)
                 job = RegionJob(
-                    self.fmt,
-                    rect,
-                    self.factor,
+                    view,
                     self.plan,
-                    frames,
-                    holes,
                     linked,
-                    self.ring,
                     self.device,
                     self._pool,
                     self.clock,
                     self.settings.grain,
                     self.tuning,
                 )
-                inside = [n for n in wanted if job.mask(n) is not None]
+                inside = [n for n in wanted if view.mask(n) is not None]
                 if not inside:
                     continue
                 results = job.second_pass(inside)

@@ -1,0 +1,179 @@
+"""One region of a window, frame by frame and pair by pair: pictures, masks and flow, kept in the ring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vswipe.engine.hole import Hole
+from vswipe.engine.picture import Frame, PictureFormat
+from vswipe.engine.region import Rect
+from vswipe.engine.ring import FrameRing
+from vswipe.ops.flow import complete_flow, grid_flow, round_trip_error
+from vswipe.ops.morphology import dilate, shrink_any
+from vswipe.ops.pyramid import push_pull, shrink_known
+from vswipe.restore.spatial import fill
+
+GRID = 2  # working pixels per cell of the coarse grid
+FLOW_GUARD = 8  # cells around a hole in which the mark disturbs the flow
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+@dataclass
+class Planes:
+    """Planes of one size, and how they lie in the region.
+
+    Args:
+        indices: plane numbers of the clip.
+        sub_x, sub_y: luma pixels per sample.
+    """
+
+    indices: tuple[int, ...]
+    sub_x: int
+    sub_y: int
+
+
+def plane_groups(fmt: PictureFormat) -> list[Planes]:
+    """Planes that can be sampled together: all of them, or luma and chroma apart when chroma is subsampled."""
+    if fmt.family == "YUV" and (fmt.sub_w or fmt.sub_h):
+        return [Planes((0,), 1, 1), Planes((1, 2), 1 << fmt.sub_w, 1 << fmt.sub_h)]
+    return [Planes(tuple(range(fmt.num_planes)), 1, 1)]
+
+
+@dataclass
+class RegionView:
+    """What the copy stage needs of the frames of one region.
+
+    Args:
+        fmt: the clip's format.
+        rect: the region.
+        factor: clip pixels per working pixel.
+        frames: the window's frames.
+        holes: the window's holes, whole frame, None when there is nothing to erase.
+        ring: where computed values are kept.
+    """
+
+    fmt: PictureFormat
+    rect: Rect
+    factor: int
+    frames: Mapping[int, Frame]
+    holes: Mapping[int, Hole | None]
+    ring: FrameRing
+    groups: list[Planes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.groups = plane_groups(self.fmt)
+
+    # Per frame: pictures and masks at every size -------------------------------------------------------------------
+
+    def _crop(self, plane: np.ndarray, sub_x: int = 1, sub_y: int = 1) -> np.ndarray:
+        """The region's part of a plane, edges repeated where the region reaches over the frame."""
+        left, top = self.rect.left // sub_x, self.rect.top // sub_y
+        right, bottom = self.rect.right // sub_x, self.rect.bottom // sub_y
+        part = plane[top:bottom, left:right]
+        over_y, over_x = bottom - top - part.shape[0], right - left - part.shape[1]
+        return np.pad(part, ((0, over_y), (0, over_x)), "edge") if over_y or over_x else part
+
+    def mask(self, n: int, group: int = 0) -> np.ndarray | None:
+        """The region's mask in a group's pixels, (h, w) uint8 0/1, or None."""
+        return self.part(n, group, "grown")
+
+    def part(self, n: int, group: int, kind: str) -> np.ndarray | None:
+        """The region's part of one of the hole's masks in a group's pixels."""
+        hole = self.holes[n]
+        if hole is None:
+            return None
+        key = (self.rect, group, kind, hole.n)
+        whole = getattr(hole, kind)
+        found = self.ring.find("mask", key)
+        if found is None:
+            planes = self.groups[group]
+            height, width = self.fmt.height, self.fmt.width
+            part = whole[self.rect.top : self.rect.bottom, self.rect.left : self.rect.right]
+            # Beyond the frame nothing is known: neither hole nor picture, so the edge goes on.
+            part = np.pad(part, ((0, max(0, self.rect.bottom - height)), (0, max(0, self.rect.right - width))), "edge")
+            found = self.ring.put("mask", key, shrink_any(part, planes.sub_y, planes.sub_x))
+        return found if found.any() else None
+
+    def levels(self, n: int, group: int) -> np.ndarray:
+        """The region in a group's pixels, (h, w, C) float32, 8-bit levels."""
+        planes = self.groups[group]
+        parts = [self._crop(self.frames[n].planes[p], planes.sub_x, planes.sub_y) for p in planes.indices]
+        stack = np.stack(parts, -1).astype(np.float32)
+        stack *= np.float32(1 / self.fmt.level)
+        if self.fmt.floating and planes.indices != (0,) and self.fmt.family == "YUV":
+            chroma = slice(0 if planes.indices[0] else 1, None)
+            stack[..., chroma] += 128
+        return stack
+
+    def basics(self, n: int) -> dict[str, np.ndarray]:
+        """Working luma with its visible share, and the coarse picture with its own."""
+
+        def compute() -> dict[str, np.ndarray]:
+            main = self.levels(n, 0)
+            mask = self.mask(n, 0)
+            known = np.ones(main.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
+            luma = main @ np.array(_LUMA, np.float32) if self.fmt.family == "RGB" else main[..., 0]
+            work, share = shrink_known(np.ascontiguousarray(luma), known, self.factor)
+            coarse, valid = shrink_known(main, known, self.factor * GRID)
+            coarse = coarse.reshape(*valid.shape, -1)
+            if len(self.groups) > 1:
+                side = self.levels(n, 1)
+                mask = self.mask(n, 1)
+                known = np.ones(side.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
+                cell = self.factor * GRID
+                chroma, chroma_valid = shrink_known(
+                    side, known, (cell // self.groups[1].sub_y, cell // self.groups[1].sub_x)
+                )
+                # Where all chroma of a cell is hidden but some luma is not, the cell counts by its luma.
+                chroma = np.where(
+                    chroma_valid[..., None] > 0, chroma, push_pull(chroma, np.minimum(chroma_valid * 4, 1))
+                )
+                coarse = np.concatenate([coarse, chroma], -1)
+            return {"work": work, "share": share, "coarse": np.ascontiguousarray(coarse, np.float32), "valid": valid}
+
+        return self.ring.get("basics", (self.rect, n), compute)
+
+    def work_hole(self, n: int) -> np.ndarray:
+        return (self.basics(n)["share"] < 0.5).astype(np.uint8)
+
+    def work_fill(self, n: int) -> np.ndarray:
+        """Working luma, holes filled from the frame itself, (h, w) float32."""
+
+        def compute() -> np.ndarray:
+            basics, hole = self.basics(n), self.work_hole(n)
+            return fill(basics["work"][..., None], hole)[..., 0] if hole.any() else basics["work"]
+
+        return self.ring.get("work_fill", (self.rect, n), compute)
+
+    # Per pair: flow ------------------------------------------------------------------------------------------------
+
+    def flow(self, kind: str, n: int, picture: Callable[[int], np.ndarray]) -> np.ndarray:
+        """(2, K, h, w, 3) float32 for the pair (n, n + 1): forward and backward, per completion; cells and error."""
+
+        def compute() -> np.ndarray:
+            first, second = picture(n), picture(n + 1)
+            forward, backward = grid_flow(first, second, GRID), grid_flow(second, first, GRID)
+            forward = complete_flow(forward, self._guard(n))
+            backward = complete_flow(backward, self._guard(n + 1))
+            out = np.empty((2, *forward.shape[:-1], 3), np.float32)
+            for k in range(forward.shape[0]):
+                out[0, k, ..., :2], out[1, k, ..., :2] = forward[k], backward[k]
+                out[0, k, ..., 2] = round_trip_error(forward[k], backward[k])
+                out[1, k, ..., 2] = round_trip_error(backward[k], forward[k])
+            return out
+
+        return self.ring.get(kind, (self.rect, n), compute)
+
+    def _guard(self, n: int) -> np.ndarray:
+        return dilate((self.basics(n)["valid"] < 1).astype(np.uint8), FLOW_GUARD)
+
+    def first_picture(self, n: int) -> np.ndarray:
+        return to_bytes(self.work_fill(n))
+
+
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """(h, w) float32 levels -> uint8, what flow and thumbnails are computed on."""
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

@@ -1,0 +1,134 @@
+"""How a frame found along the flow fits the frame to fill: drift, residual, brightness and contrast.
+
+Everything is measured on the coarse grid, over the cells visible in both frames, in boxes around every cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vswipe.ops.flow import fine_flow
+from vswipe.ops.morphology import dilate
+from vswipe.ops.pyramid import push_pull
+from vswipe.ops.sampling import box_mean, warp
+
+NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
+_FADE = 4.0  # mean shift in levels above which the picture is taken to fade
+_LARGEST_DRIFT = 6.0  # cells
+_DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Constants of the copy stage; the optimum is flat around each (docs/design.md)."""
+
+    box: int = 13  # grid cells, side of the comparison box
+    wide_box: int = 41  # grid cells, second box for the middle of wide holes
+    wide_weight: float = 0.02
+    residual_power: float = 1.6
+    path_power: float = 0.3
+    path_floor: float = 0.05
+    bias: float = 2.2
+    depth_power: float = 1.4
+    leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
+    shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
+    look: float = 0.03  # share of a hole a distance must newly show to be looked at
+    event: float = 0.1  # share from which the drift is corrected there, too
+    register: bool = True
+    register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
+    register_gain: float = 0.05  # logits by which the correction must improve the comparison
+    gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
+
+
+DEFAULT = Tuning()
+
+
+def inside(position: Tensor, other: Tensor) -> Tensor:
+    """1.0 where a position (B, h, w, 2) lies in the picture (B, H, W, ...), else 0.0."""
+    height, width = other.shape[1:3]
+    return (
+        (position[..., 0] >= 0)
+        & (position[..., 0] <= width - 1)
+        & (position[..., 1] >= 0)
+        & (position[..., 1] <= height - 1)
+    ).float()
+
+
+def registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Tensor, position: Tensor) -> Tensor:
+    """What composed flow has drifted: flow between the frame and what was found, completed under both holes.
+
+    Args:
+        own, other: (B, h, w), (B, H, W) luma levels. own_valid, other_valid: visible share.
+        position: (B, h, w, 2).
+
+    Returns:
+        (B, h, w, 2) correction in cells.
+    """
+    found = warp(torch.stack([other, other_valid], -1), position)
+    hidden = ((own_valid < 1) | (found[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
+    mine, theirs = (x.clamp(0, 255).round().to(torch.uint8).cpu().numpy() for x in (own, found[..., 0]))
+    out = []
+    for first, second, hole in zip(mine, theirs, hidden, strict=True):
+        flow = np.clip(fine_flow(first, second), -_LARGEST_DRIFT, _LARGEST_DRIFT)
+        out.append(push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32)))
+    return torch.from_numpy(np.stack(out)).to(position.device)
+
+
+def compare(
+    own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the surroundings say of the picture at `position`.
+
+    Args:
+        own, other: (B, h, w, C + 1), (B, H, W, C + 1): colour in levels and visible share.
+        position: (B, h, w, 2) grid cells in `other`.
+        path: (B, h, w) summed round-trip errors, cells.
+
+    Returns:
+        logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift,
+        without the gain for chroma.
+    """
+    found = warp(other, position)
+    weight = (own[..., -1] * found[..., -1] * inside(position, other))[..., None]
+    image, difference = found[..., :-1], own[..., :-1] - found[..., :-1]
+    num = image.shape[-1]
+    luma = image[..., :1] * weight
+    parts = [
+        weight,
+        difference.abs().mean(-1, keepdim=True) * weight,
+        difference * weight,
+        luma,
+        luma * image[..., :1],
+        luma * difference[..., :1],
+    ]
+
+    def around(stack: Tensor) -> Tensor:
+        """Sums in the box, and faintly in a wide one: in the middle of a wide hole the small box sees nothing."""
+        return box_mean(stack, tuning.box) + tuning.wide_weight * box_mean(stack, tuning.wide_box)
+
+    sums = around(torch.cat(parts, -1))
+    total = sums[..., :1]
+    inverse = 1 / total.clamp(min=1e-6)
+    seen = total > 1e-5
+    mean = sums * inverse
+    residual, shift, centre = mean[..., 1:2], mean[..., 2 : 2 + num] * seen, mean[..., 2 + num : 3 + num]
+    variance = (mean[..., -2:-1] - centre**2).clamp(min=0)
+    covariance = mean[..., -1:] - centre * shift[..., :1]
+    gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
+    # Chroma fades with luma, around its own zero; its mean shift already says so.
+    shift = torch.cat([shift[..., :1] - gain * centre, shift[..., 1:]], -1)
+    if float(sums[..., 2].abs().mean()) > _FADE * float(total.mean()):
+        # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
+        rest = (difference[..., :1] - gain * image[..., :1] - shift[..., :1]).abs() * weight
+        residual = torch.minimum(residual, around(rest) * inverse + tuning.shift_penalty)
+    residual = torch.where(seen, residual, NOT_SEEN)
+    logit = (
+        tuning.bias
+        - tuning.residual_power * torch.log1p(residual)
+        - tuning.path_power * torch.log(tuning.path_floor + 2 * path[..., None])
+    )
+    return logit, gain, shift
