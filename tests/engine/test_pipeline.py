@@ -200,6 +200,21 @@ def test_a_pan_is_restored_from_other_frames() -> None:
     assert all(abs(r.masked - inside.mean()) < 1e-6 for r in reports.values())
 
 
+def test_large_pictures_are_followed_at_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the working size flow is coarser and 2x2 pixels are decided as one; every guarantee still holds."""
+    monkeypatch.setattr("vswipe.engine.pipeline.WORKING_SIDE", HEIGHT // 2)
+    masks = with_gap(text_mask())
+    clean = draw_clip(YUV420)
+    results = [Run(YUV420, burn(clean, masks, YUV420, low), masks, radius=12).all() for low in (0, 255)]
+    for n in range(LENGTH):
+        assert all(np.array_equal(a, b) for a, b in zip(results[0][n], results[1][n], strict=True)) or masks[n] is None
+    inside = dilate(text_mask(), 1) > 0
+    error = np.concatenate(
+        [(r[0].astype(float) - c.planes[0])[inside] for r, c in zip(results[0], clean, strict=True)][:12]
+    )
+    assert np.sqrt((error**2).mean()) < 14  # the spatial fill alone has 30
+
+
 def test_a_cut_is_never_crossed() -> None:
     """The other shot shows the hidden place, but it is another picture: the result must not depend on it."""
     mask = text_mask()

@@ -17,7 +17,7 @@ from torch import Tensor
 from vswipe.ops.sampling import Picture, sample_points, warp
 from vswipe.restore.compare import DEFAULT, Tuning, compare, inside, registration
 
-_TOUCHED = 0.5  # of 255: a sample with a masked pixel in its 2x2 footprint is not taken
+HIDDEN = 65535  # 16 bits: the least weight OpenCV gives a pixel, 1/1024, must not be rounded to nothing
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,11 @@ class Group:
         factor_x, factor_y: size of a grid cell in this group's pixels.
         left, top: the region's corner in this group's pixels.
         image: frame number -> (H, W, C) samples of the whole plane(s).
-        mask: frame number -> (h, w, 1) mask of the region, 255 = must not be sampled.
+        mask: frame number -> (h, w, 1) mask of the region, (uint16) HIDDEN = must not be sampled.
         level: one 8-bit level in the unit of `image`.
         base: (C,) levels of a zero sample: 128 for chroma around zero.
+        block: side of the square of pixels that are traced and tested as one; `mask` must then be grown by one pixel,
+            so that a clear sample at the block's centre means that all of its pixels are clear.
         cubic: sample with a 4x4 kernel. The outer pixels of its footprint are not tested: only where `mask` is at least
             one pixel wider than what is hidden.
     """
@@ -43,6 +45,7 @@ class Group:
     mask: Callable[[int], Picture]
     level: float
     base: tuple[float, ...]
+    block: int
     cubic: bool
     channels: slice  # of the coarse picture's channels
 
@@ -71,20 +74,25 @@ class Window:
 
 @dataclass
 class Copies:
-    """Candidates for the hidden pixels of one group in one frame.
+    """Candidates for the hidden blocks of one group in one frame.
 
     Args:
-        values: (M, N, C) float32, 8-bit levels.
+        values: (M, N, block * block, C) float32, 8-bit levels; pixels of a block in reading order.
         logits: (M, N) float32, -inf where the candidate has nothing.
     """
 
     values: Tensor
     logits: Tensor
 
+    def pixels(self, block: Tensor, place: Tensor) -> Copies:
+        """Candidates of single pixels, given each one's block and its place in it, (P,) both."""
+        return Copies(self.values[:, block, place][:, :, None], self.logits[:, block])
+
 
 @dataclass
 class Target:
-    """One frame to fill: its number, and per group the hidden pixels (N, 2), x then y, in the region's pixels."""
+    """One frame to fill: its number, and per group the centres of hidden blocks (N, 2), x then y, in the region's
+    pixels."""
 
     n: int
     points: list[Tensor]
@@ -110,6 +118,12 @@ def propagate(
         if not tracer.step(k):
             break
     return tracer.results
+
+
+def _block_pixels(block: int) -> Tensor:
+    """(block * block, 2) positions of a block's pixels from its centre, x then y, in reading order."""
+    side = torch.arange(block) - (block - 1) / 2
+    return torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,7 @@ class _Tracer:
         self.hidden = 1 - own
         self.seen = own.expand(-1, self.completions, -1, -1).clone()
         self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
+        self.pixels = [_block_pixels(group.block).to(self.device) for group in groups]
         self.results: dict[int, list[Copies]] = {}
         candidates = 2 * self.completions
         for i, target in enumerate(targets):
@@ -162,7 +177,7 @@ class _Tracer:
                 num, channels = points.shape[0], len(range(*groups[g].channels.indices(window.colour.shape[-1])))
                 copies.append(
                     Copies(
-                        torch.zeros(candidates, num, channels, device=self.device),
+                        torch.zeros(candidates, num, groups[g].block ** 2, channels, device=self.device),
                         torch.full((candidates, num), -torch.inf, device=self.device),
                     )
                 )
@@ -300,18 +315,19 @@ class _Tracer:
                 continue
             where = torch.addcmul(still.place, sample_points(motion[c], still.on_grid), cell)
             # Beyond the region neither mask nor flow is known: it counts as hidden.
-            hidden = sample_points(mask, where, outside=255.0)[:, 0] > _TOUCHED
+            hidden = sample_points(mask, where, outside=float(HIDDEN))[:, 0] > 0
             hit = (~hidden).nonzero().flatten()
             if hit.numel() == 0:
                 continue
             fact = sample_points(facts[c], still.on_grid[hit])
-            value = sample_points(image, where[hit] + corner, group.cubic) / group.level
-            value += torch.tensor(group.base, device=self.device)
+            pixels = (where[hit] + corner)[:, None] + self.pixels[g]
+            value = sample_points(image, pixels.flatten(0, 1), group.cubic) / group.level
+            value = value.view(hit.numel(), -1, value.shape[1]) + torch.tensor(group.base, device=self.device)
             if group.channels.start == 0:
-                value[:, 0] *= 1 + fact[:, 1]
+                value[..., 0] *= 1 + fact[:, 1:2]
             m = (0 if direction > 0 else 1) * self.completions + c
             taken = still.index[hit]
-            copies.values[m, taken] = value + fact[:, 2:]
+            copies.values[m, taken] = value + fact[:, None, 2:]
             copies.logits[m, taken] = fact[:, 0]
             self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
 
@@ -320,7 +336,7 @@ def blend(copies: Copies, spatial: Tensor, depth: Tensor, tuning: Tuning = DEFAU
     """Softmax over the copies and the spatial fill.
 
     Args:
-        copies: candidates (M, N, C).
+        copies: candidates, one pixel per block: values (M, N, 1, C).
         spatial: (N, C) levels, the fill from the frame itself.
         depth: (N,) working px to the hole's border, at least 0.5.
 
@@ -329,5 +345,5 @@ def blend(copies: Copies, spatial: Tensor, depth: Tensor, tuning: Tuning = DEFAU
     """
     own = -tuning.depth_power * torch.log(depth.clamp(min=0.5))
     weights = torch.softmax(torch.cat([copies.logits, own[None]]), 0)
-    value = (weights[:-1, :, None] * copies.values).sum(0) + weights[-1][:, None] * spatial
+    value = (weights[:-1, :, None] * copies.values[:, :, 0]).sum(0) + weights[-1][:, None] * spatial
     return value, 1 - weights[-1]
