@@ -36,7 +36,7 @@ class Tuning:
     depth_power: float = 1.4
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
     shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
-    look: float = 0.03  # share of a hole a distance must newly show to be looked at
+    look: float = 0.01  # share of a hole a distance must newly show to be looked at
     event: float = 0.1  # share from which the drift is corrected there, too
     register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected

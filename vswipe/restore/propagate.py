@@ -17,6 +17,7 @@ from torch import Tensor
 from vswipe.ops.sampling import Picture, sample_points, warp
 from vswipe.restore.compare import DEFAULT, Tuning, compare, inside, registration
 
+_CLEAR = 0.9  # visible share of a cell from which it counts as uncovered
 HIDDEN = 65535  # 16 bits: the least weight OpenCV gives a pixel, 1/1024, must not be rounded to nothing
 
 
@@ -162,11 +163,11 @@ class _Tracer:
         shape = (len(self.units), self.completions, *self.identity.shape)
         self.position = self.identity.expand(shape).clone()
         self.path = torch.zeros(shape[:-1], device=self.device)
-        # Of each hidden cell, how much was seen at the distances looked at so far.
+        # Whether each cell was clear at a distance looked at so far.
         here = torch.tensor([targets[i].n - window.first for i, _ in self.units], device=self.device)
         own = window.valid[here][:, None, top:bottom, left:right]
         self.hidden = 1 - own
-        self.seen = own.expand(-1, self.completions, -1, -1).clone()
+        self.seen = (own > _CLEAR).float().expand(-1, self.completions, -1, -1).clone()
         self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
         self.pixels = [_block_pixels(group.block).to(self.device) for group in groups]
         self.results: dict[int, list[Copies]] = {}
@@ -247,8 +248,9 @@ class _Tracer:
         visible = warp(valid.contiguous(), self.position.flatten(0, 1))[..., 0] * inside(
             self.position.flatten(0, 1), valid
         )
-        self.visible = visible.view(self.seen.shape)
-        gain = ((self.visible - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
+        # A cell that shows half a stroke shows it at every distance: only what is clear as a whole is news.
+        self.clear = (visible > _CLEAR).float().view(self.seen.shape)
+        gain = ((self.clear - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
         return (gain / self.hidden.sum((1, 2, 3)).clamp(min=1e-6)).tolist()
 
     def _unresolved(self, i: int, direction: int) -> bool:
@@ -263,7 +265,7 @@ class _Tracer:
         """Compares and samples the given units; with `register`, after correcting their drift."""
         window, tuning = self.window, self.tuning
         index = torch.tensor(looking, device=self.device)
-        self.seen[index] = torch.maximum(self.seen[index], self.visible[index])
+        self.seen[index] = torch.maximum(self.seen[index], self.clear[index])
         here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in looking], device=self.device)
         signs = torch.tensor([self.units[u][1] for u in looking], device=self.device)
         top, bottom, left, right = self.box
