@@ -20,7 +20,7 @@ class Settings:
         feather: pixels over which the result fades into the source, inside the dilation, >= 0.
         grain: 0..1, share of the surrounding grain that is put back on filled pixels.
         device: torch device name.
-        fp16: half precision where the device gains from it.
+        fp16: half precision for networks; the copy stage does not read it.
     """
 
     model: str = "copy"
