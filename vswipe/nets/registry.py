@@ -1,0 +1,88 @@
+"""The networks by name: where the code is, and what the installed weights are called."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network.
+
+    Args:
+        target: "module:Class" inside `vswipe.nets`.
+        weights: file name of the installed weights, looked for by `weights="auto"`.
+        sha256: of that file; empty = not checked.
+    """
+
+    target: str
+    weights: str
+    sha256: str = ""
+
+
+REGISTRY: dict[str, Entry] = {
+    "opn": Entry("opn:OPN", weights="opn.safetensors"),
+    "tcn": Entry("tcn:TCN", weights="tcn.safetensors"),
+    "rnot": Entry("rnot:RNoT", weights="rnot.safetensors"),
+    "rnnet": Entry("rnnet:RNNet", weights="rnnet.safetensors"),
+    "sttn": Entry("sttn:STTN", weights="sttn.safetensors"),
+    "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn.safetensors"),
+}
+
+
+def entry(name: str) -> Entry:
+    """The registry's entry.
+
+    Raises:
+        ValueError: there is no network of this name.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"create: name must be one of {', '.join(sorted(REGISTRY))}, got {name}")
+    return REGISTRY[name]
+
+
+def build(name: str, options: dict[str, Any]) -> nn.Module:
+    """An untrained network.
+
+    Raises:
+        ValueError: no such network, or an option it does not have.
+    """
+    module, _, class_name = entry(name).target.partition(":")
+    target = getattr(importlib.import_module(f"vswipe.nets.{module}"), class_name)
+    known = [p for p in inspect.signature(target).parameters]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"create: {name} has the options {', '.join(known)}, got {option}")
+    return target(**options)
+
+
+def create(name: str, weights: str | Path | None = None, **options: Any) -> nn.Module:
+    """A network, in evaluation mode.
+
+    Args:
+        name: "opn", "tcn", "rnot", "rnnet", "sttn" or "autosttn".
+        weights: None: untrained. A path: a file of our own (safetensors), which also says the options the network was
+            trained with, or a published checkpoint. "auto": the installed file, looked for in $VSWIPE_MODELS, the
+            installed package's `models` and the checkout's `models/`.
+        options: of the network, e.g. `own=True, width=0.5, depth=4`. The defaults are the published network.
+
+    Returns:
+        A module with `spec: Spec` and `options: dict`, called as `net(frames, masks, base=None)`: frames and base
+        (B, T, 3, H, W) RGB 0..1, masks (B, T, 1, H, W) with 1 = hole. It gives all T frames, (B, T, 3, H, W), 0..1.
+        Outside the hole they are the input itself, except from a network whose `spec.mask_free` is set.
+
+    Raises:
+        ValueError: no such network or option; the file is missing, damaged or does not fit. Nothing in it is executed.
+    """
+    entry(name)
+    if weights is None:
+        return build(name, options).eval()
+    from vswipe.nets.weights import load  # reading files is not needed for an untrained network
+
+    return load(name, weights, options).eval()
