@@ -10,6 +10,9 @@ from typing import Any
 
 from torch import nn
 
+_MAX_WIDTH = 4
+_MAX_DEPTH = 64
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -58,8 +61,20 @@ def build(name: str, options: dict[str, Any]) -> nn.Module:
     known = [p for p in inspect.signature(target).parameters]
     for option in options:
         if option not in known:
-            raise ValueError(f"create: {name} has the options {', '.join(known)}, got {option}")
+            raise ValueError(f"create: {name} has the options {', '.join(known) or 'none'}, got {option}")
+    for option, value in options.items():
+        _check_option(option, value)
     return target(**options)
+
+
+def _check_option(option: str, value: Any) -> None:
+    """Options also come from the header of a file: a wrong one must not ask for all the memory there is."""
+    if option == "own" and not isinstance(value, bool):
+        raise ValueError(f"create: own must be a bool, got {value!r}")
+    if option == "width" and not (isinstance(value, (int, float)) and 0 < value <= _MAX_WIDTH):
+        raise ValueError(f"create: width must be above 0 and at most {_MAX_WIDTH}, got {value!r}")
+    if option == "depth" and not (isinstance(value, int) and 0 < value <= _MAX_DEPTH):
+        raise ValueError(f"create: depth must be 1 to {_MAX_DEPTH}, got {value!r}")
 
 
 def create(name: str, weights: str | Path | None = None, **options: Any) -> nn.Module:
