@@ -84,7 +84,9 @@ def compare(
     """What the surroundings say of the picture at `position`.
 
     Args:
-        own, other: (B, h, w, C + 1), (B, H, W, C + 1): colour in levels and visible share.
+        own: (B, h, w, C + 1): colour in levels and visible share.
+        other: (B, H, W, C + 1): the same, the colour multiplied by the visible share, so that what is read between a
+            visible and a hidden cell is the visible one's colour.
         position: (B, h, w, 2) grid cells in `other`.
         path: (B, h, w) summed round-trip errors, cells.
 
@@ -94,7 +96,8 @@ def compare(
     """
     found = warp(other, position)
     weight = (own[..., -1] * found[..., -1] * inside(position, other))[..., None]
-    image, difference = found[..., :-1], own[..., :-1] - found[..., :-1]
+    image = found[..., :-1] / found[..., -1:].clamp(min=1e-3)
+    difference = own[..., :-1] - image
     num = image.shape[-1]
     luma = image[..., :1] * weight
     parts = [

@@ -271,7 +271,8 @@ class _Tracer:
         top, bottom, left, right = self.box
         own = torch.cat([window.colour[here], window.valid[here][..., None]], -1)[:, None, top:bottom, left:right]
         there = here + signs * k
-        other = torch.cat([window.colour[there], window.valid[there][..., None]], -1)
+        visible = window.valid[there][..., None]
+        other = torch.cat([window.colour[there] * visible, visible], -1)
         other = other[:, None].expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
         own = own.expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
         position = self.position[index].flatten(0, 1)
