@@ -1,9 +1,10 @@
 """Filling a hole from its own frame: diffusion along the local edge direction, with a share of Telea's marching fill.
 
 Each round replaces a hole pixel by the mean of the two samples one and a half pixels away along the edge that the
-structure tensor sees there, so that edges cross the hole instead of dissolving in it (1.4 to 3 dB above
-`cv2.inpaint`'s Telea on strokes). Where an edge ends under the hole the diffusion draws it on: 30 % of Telea, which
-does not, insures against that (worst clip -2.0 instead of -4.3 dB).
+structure tensor sees there, so that edges cross the hole instead of dissolving in it. It begins at the size at which
+the hole is a pixel or two deep (0.3 dB above beginning at half size; 2.0 and 4.3 dB above `cv2.inpaint`'s Telea on
+strokes and logos). Where an edge ends under the hole the diffusion draws it on: 15 % of Telea, which does not, insures
+against that (worst of 100 cases -3.4 instead of -4.2 dB, for 0.2 in the mean).
 
 Coherence-enhancing diffusion: Weickert, IJCV 1999. Telea, J. Graphics Tools 2004.
 """
@@ -15,10 +16,15 @@ import numpy as np
 
 from vswipe.ops.pyramid import push_pull, shrink_known
 
-TELEA_SHARE = 0.3
+TELEA_SHARE = 0.15
 _TELEA_RADIUS = 3  # 3, 5 and 10 give the same PSNR, and it costs its square
 _RANGE = 17  # px, side of the box whose known pixels bound it
 _LAST_ROUNDS = 4
+_ROUNDS = (12, 30, 20)  # at full size, at half, at every smaller one
+_SHALLOW = 1.5  # px, depth at which plain diffusion starts the fill
+_SMOOTH_ROUNDS = 20
+_MAX_LEVELS = 6
+_MIN_SIDE = 8
 _STEP = 1.5  # px along the edge per sample
 _MARGIN = 24  # px around the holes that give direction and colour
 _DIRECTION_EVERY = 5  # rounds between two looks at the structure tensor
@@ -127,14 +133,26 @@ def _fill_box(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return out
 
 
-def _edge_fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Half size first, 30 rounds, then 12 at full size: as good as 50 at full size in half the time."""
-    half, half_hole = _shrink(image, hole, 2)
-    start = push_pull(half, 1 - half_hole.astype(np.float32))
-    start = _smooth(start, half_hole, rounds=20)
-    start = _directed(half, half_hole, start, rounds=30, sigma=2.8)
-    up = _enlarge(start, image)
-    return _directed(image, hole, up, rounds=12, sigma=4.0)
+def _edge_fill(image: np.ndarray, hole: np.ndarray, level: int = 0) -> np.ndarray:
+    """The hole filled at half size first, and so on until it is shallow; then rounds along the edges at this size.
+
+    Where a hole is deep, an edge on its one side and its continuation on the other only meet at a size at which it is
+    a pixel or two deep.
+    """
+    if level == _MAX_LEVELS or min(hole.shape) < _MIN_SIDE or _deepest(hole) <= _SHALLOW:
+        start = push_pull(image, 1 - hole.astype(np.float32))
+        start = _smooth(start, hole, _SMOOTH_ROUNDS)
+    else:
+        half, half_hole = _shrink(image, hole, 2)
+        start = _enlarge(_edge_fill(half, half_hole, level + 1), image)
+    # As good as 50 at full size, in a third of the time.
+    rounds = _ROUNDS[min(level, len(_ROUNDS) - 1)]
+    return _directed(image, hole, start, rounds, sigma=4.0 if level == 0 else 2.8)
+
+
+def _deepest(hole: np.ndarray) -> float:
+    """Distance of the deepest hole pixel from a known one, pixels."""
+    return float(cv2.distanceTransform(np.pad(hole, 1), cv2.DIST_L2, 3).max())
 
 
 def _shrink(image: np.ndarray, hole: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
