@@ -34,14 +34,12 @@ def grids(shift: float = 0.0, contrast: float = 1.0) -> tuple[torch.Tensor, torc
 
 
 def test_what_hidden_cells_hold_enters_nothing():
-    """Between a visible and a hidden cell the visible one's colour is read: no darkening, no contrast out of nothing."""
+    """Between a visible and a hidden cell the visible one's colour is read: no darkening, no made-up contrast."""
     own, other, position = grids()
-    seen = position[0, :, : WIDTH - 1]
     logit, gain, shift = (x[0] for x in compare(own, other, position, torch.zeros(1, HEIGHT, WIDTH), DEFAULT))
-    assert seen.shape[0] == HEIGHT
-    assert gain.abs().max() < 0.02
-    # Where the neighbour is hidden half a cell's texture is missing, no more.
-    assert shift[8:16, 6:26].abs().max() < 3
+    assert gain.abs().max() < 0.05
+    offset = shift[..., 0] + gain[..., 0] * 140
+    assert offset[8:16, 6:26].abs().max() < 3  # half a cell's texture, no more
     perfect = DEFAULT.bias - DEFAULT.path_power * math.log(DEFAULT.path_floor)
     assert logit[20, 10, 0] == pytest.approx(perfect, abs=0.3)
 
