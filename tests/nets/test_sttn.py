@@ -63,18 +63,18 @@ def test_only_our_own_hides_patches() -> None:
 
 
 def test_published_network_attends_to_hidden_patches() -> None:
-    """Reproduced, because the published weights were trained so: `decode` gets no mask to hide anything."""
+    """Reproduced, because the published weights were trained so: nothing is hidden."""
     torch.manual_seed(0)
     net = create("sttn", width=0.25, depth=1)
     seen: list[object] = []
-    net.transform = lambda features, hidden: seen.append(hidden) or features  # type: ignore[method-assign]
+    net.blocks = lambda features, hidden: seen.append(hidden) or features  # type: ignore[method-assign]
     with torch.inference_mode():
         net(torch.rand(1, 2, 3, 48, 48), torch.ones(1, 2, 1, 48, 48))
     assert seen == [None]
 
 
 @pytest.mark.parametrize("name", ["sttn", "autosttn"])
-def test_decoding_some_frames_is_part_of_decoding_all(name: str) -> None:
+def test_frames_encoded_and_rendered_alone_are_those_of_the_window(name: str) -> None:
     torch.manual_seed(0)
     net = create(name, own=True, width=0.25, depth=2)
     torch.nn.init.normal_(net.head.last.weight, std=0.1)
@@ -82,9 +82,8 @@ def test_decoding_some_frames_is_part_of_decoding_all(name: str) -> None:
     masks[..., 4:20, 4:40] = 1
     base = torch.rand_like(frames)
     with torch.inference_mode():
-        every = net.decode(net.encode(frames, masks, base), frames, masks, base)
-        features = torch.cat(
-            [net.encode(frames[:, t : t + 1], masks[:, t : t + 1], base[:, t : t + 1]) for t in range(3)], 1
-        )
-        some = net.decode(features, frames[:, 1:2], masks[:, 1:2], base[:, 1:2], wanted=[1], window_masks=masks)
+        every = net(frames, masks, base)
+        alone = [[v[:, t : t + 1] for v in (frames, masks, base)] for t in range(3)]
+        features = net.transform(torch.cat([net.encode(*one) for one in alone], 1), masks)
+        some = net.render(features[:, 1:2], *alone[1])
     torch.testing.assert_close(some, every[:, 1:2], atol=1e-5, rtol=0)

@@ -6,13 +6,11 @@ names and arithmetic are theirs. Network: Zeng et al., ECCV 2020, https://arxiv.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vswipe.nets._blocks import paste
 from vswipe.nets.spec import Spec
 from vswipe.nets.sttn import PATCHES, Pairs, Transformer
 
@@ -38,31 +36,25 @@ class AutoSTTN(Transformer):
         """Frames (B, T, 3, H, W), each on its own -> features (B, T, C, H/4, W/4). The mask is not looked at."""
         return self.encoder((frames * 2 - 1).flatten(0, 1)).unflatten(0, frames.shape[:2])
 
-    def decode(
-        self,
-        features: Tensor,
-        frames: Tensor,
-        masks: Tensor | None = None,
-        base: Tensor | None = None,
-        wanted: Sequence[int] | None = None,
-        window_masks: Tensor | None = None,
+    def transform(self, features: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Features (B, T, C, H/4, W/4) of all frames of a window, after they have looked at each other."""
+        return self.blocks(features, None)
+
+    def render(
+        self, features: Tensor, frames: Tensor, masks: Tensor | None = None, base: Tensor | None = None
     ) -> Tensor:
-        """The wanted frames of the window without their text; with `masks`, changed only there."""
-        x = self.transform(features, None)
-        if wanted is not None:
-            x = x[:, list(wanted)]
-        x = self.decoder(x.flatten(0, 1))
+        """Frames without their text, from their transformed features; any of the window's frames."""
+        x = self.decoder(features.flatten(0, 1))
         if self.own:
             flat = frames.flatten(0, 1)
             x = flat + self.head(x, flat, torch.zeros_like(flat[:, :1]))
         else:
             x = (torch.tanh(x) + 1) / 2
-        picture = x.unflatten(0, frames.shape[:2]).clamp(0, 1)
-        return picture if masks is None else paste(frames, masks, picture)
+        return x.unflatten(0, frames.shape[:2]).clamp(0, 1)
 
     def forward(self, frames: Tensor, masks: Tensor | None = None, base: Tensor | None = None) -> Tensor:
         """See `create`; `masks` and `base` are not looked at."""
         if frames.dim() != 5 or frames.shape[2] != 3:
             raise ValueError(f"autosttn: frames must be (B, T, 3, H, W), got {tuple(frames.shape)}")
         self.spec.check_size(*frames.shape[-2:])
-        return self.decode(self.encode(frames), frames)
+        return self.render(self.transform(self.encode(frames)), frames)

@@ -55,15 +55,18 @@ class RNNet(nn.Module):
         x = F.relu(self.encoder_in3(self.encoder_conv3(x), hole, clips))
         return x.unflatten(0, frames.shape[:2])
 
-    def decode(self, features: Tensor, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tensor:
-        """Frames with their holes filled, for the features of the same frames."""
-        clips = frames.shape[0]
-        x = run(self.middle, features.flatten(0, 1), clips, None)
-        x = (torch.tanh(run(self.decoder, x, clips, None)) + 1) / 2
+    def transform(self, features: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Features after the residual blocks, same shape."""
+        x = run(self.middle, features.flatten(0, 1), features.shape[0], None)
+        return x.unflatten(0, features.shape[:2])
+
+    def render(self, features: Tensor, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tensor:
+        """Frames with their holes filled, from their transformed features."""
+        x = (torch.tanh(run(self.decoder, features.flatten(0, 1), frames.shape[0], None)) + 1) / 2
         return paste(frames, masks, x.unflatten(0, frames.shape[:2]))
 
     def forward(self, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tensor:
         """See `create`."""
         check_inputs("rnnet", frames, masks, base, False)
         self.spec.check_size(*frames.shape[-2:])
-        return self.decode(self.encode(frames, masks), frames, masks)
+        return self.render(self.transform(self.encode(frames, masks)), frames, masks)

@@ -112,6 +112,11 @@ class RNoT(nn.Module):
             x = self.last(x) * self.std + self.mean
         return paste(frames, masks, x.unflatten(0, frames.shape[:2]).clamp(0, 1))
 
+    @property
+    def encoded_layers(self) -> int:
+        """How many entries of a tape `encode` takes; `complete` takes the others."""
+        return 3 + 2 * (len(self.ask) + len(self.tell))
+
     def statistics(self, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tape:
         """Statistics of every layer over a window: what `tape` in `encode` and `complete` plays back."""
         tape = Tape()

@@ -20,8 +20,8 @@ class Spec:
         mask_free: the network takes no mask: `masks` is None and the raw output is returned.
         base: the network wants `base`, the hole already filled by simpler means, and predicts a residual on it.
         kind: "memory": frames one by one, each reading a memory of reference frames (`encode`, `remember`, `complete`);
-            "window": all frames of a window at once (`encode`, `decode`); "recurrent": frames in order.
-        window: frames decoded together by a "window" network; neighbouring windows overlap by half of it.
+            "window": all frames of a window at once (`encode`, `transform`, `render`); "recurrent": frames in order.
+        window: frames that are worked on together, unless kind is "memory"; neighbouring windows overlap by half.
     """
 
     name: str

@@ -185,8 +185,8 @@ class Transformer(nn.Module):
                 block.start_small()
             self.head.start_at_zero()
 
-    def transform(self, features: Tensor, hidden: Tensor | None) -> Tensor:
-        """All blocks over the features (B, T, C, h, w) of a window."""
+    def blocks(self, features: Tensor, hidden: Tensor | None) -> Tensor:
+        """All transformer blocks over the features (B, T, C, h, w) of a window; hidden (B * T, 1, h, w) or None."""
         x = features.flatten(0, 1)
         for block in self.transformer:
             x = block(x, hidden, features.shape[0])
@@ -218,30 +218,13 @@ class STTN(Transformer):
             x = torch.cat([x, masks], 2)
         return self.encoder(x.flatten(0, 1)).unflatten(0, frames.shape[:2])
 
-    def decode(
-        self,
-        features: Tensor,
-        frames: Tensor,
-        masks: Tensor,
-        base: Tensor | None = None,
-        wanted: Sequence[int] | None = None,
-        window_masks: Tensor | None = None,
-    ) -> Tensor:
-        """Frames with their holes filled.
+    def transform(self, features: Tensor, masks: Tensor) -> Tensor:
+        """Features (B, T, C, H/4, W/4) of all frames of a window, after they have looked at each other."""
+        return self.blocks(features, F.max_pool2d(masks.flatten(0, 1), 4) if self.own else None)
 
-        Args:
-            features: of all frames of the window, (B, T, C, H/4, W/4).
-            frames, masks, base: of the wanted frames only, (B, len(wanted), ...).
-            wanted: which frames of the window to decode; the default is all.
-            window_masks: masks of all frames of the window, (B, T, 1, H, W); the default is `masks`.
-        """
-        hidden = None
-        if self.own:
-            hidden = F.max_pool2d((masks if window_masks is None else window_masks).flatten(0, 1), 4)
-        x = self.transform(features, hidden)
-        if wanted is not None:
-            x = x[:, list(wanted)]
-        x = self.decoder(x.flatten(0, 1))
+    def render(self, features: Tensor, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tensor:
+        """Frames with their holes filled, from their transformed features; any of the window's frames."""
+        x = self.decoder(features.flatten(0, 1))
         painted = self._painted(frames, masks, base)
         if self.own:
             flat = painted.flatten(0, 1)
@@ -254,7 +237,7 @@ class STTN(Transformer):
         """See `create`."""
         check_inputs("sttn", frames, masks, base, self.own)
         self.spec.check_size(*frames.shape[-2:])
-        return self.decode(self.encode(frames, masks, base), frames, masks, base)
+        return self.render(self.transform(self.encode(frames, masks, base), masks), frames, masks, base)
 
     def _painted(self, frames: Tensor, masks: Tensor, base: Tensor | None) -> Tensor:
         # 0.5 becomes the zero that the published code multiplies the hole to.
