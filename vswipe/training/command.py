@@ -1,0 +1,69 @@
+"""The command line that all training scripts share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from . import validation
+from .export import export
+from .footage import NoiseFootage, open_footage
+from .loop import Settings, Trainer
+from .validation import make_validation
+
+
+def main(settings: Settings, description: str) -> int:
+    """Train as the command line says; returns the exit status.
+
+    Args:
+        settings: the script's own; the command line changes some of them.
+        description: the script's docstring.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="folder of checkpoint and curve; goes on where it was (default: "
+                        f"runs/{settings.name})")  # fmt: skip
+    parser.add_argument("--pack", type=Path, help="file of scripts/pack_clips.py; without it the data folder is read")
+    parser.add_argument("--minutes", type=float, default=settings.minutes, help="budget, over all parts of the run")
+    parser.add_argument("--steps", type=int, default=settings.steps, help="stop after so many steps, too (0: no)")
+    parser.add_argument("--batch", type=int, default=settings.batch)
+    parser.add_argument("--rate", type=float, default=settings.peak_rate, help="largest learning rate")
+    parser.add_argument("--seed", type=int, default=settings.seed)
+    parser.add_argument("--threads", type=int, default=settings.threads)
+    parser.add_argument("--workers", type=int, default=settings.workers, help="processes that make windows")
+    parser.add_argument("--device", default=settings.device)
+    parser.add_argument("--half", choices=("no", "bf16", "fp16"), default=settings.half, help="mixed precision")
+    parser.add_argument("--width", type=float, help="multiplier of the channels")
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="write weights and card of the run; trains no more")
+    parser.add_argument("--measure", action="store_true", help="print the validation table of the run; trains no more")
+    args = parser.parse_args()
+    options = dict(settings.options)
+    if args.width is not None:
+        options["width"] = args.width
+    chosen = replace(settings, options=options, minutes=args.minutes, steps=args.steps, batch=args.batch,
+                     peak_rate=args.rate, seed=args.seed, threads=args.threads, workers=args.workers,
+                     device=args.device, half=args.half, compile=args.compile)  # fmt: skip
+    if args.smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(chosen.smoke(), Path(folder), NoiseFootage(), make_validation(NoiseFootage(1), 1, 64, 3))
+            trainer.run()
+            print(f"{settings.name}: {trainer.step} steps in {trainer.clock.seconds:.1f} s")
+        return 0
+    run = args.run or Path("runs") / settings.name
+    try:
+        held_out = make_validation(open_footage("validation", args.pack))
+        trainer = Trainer(chosen, run, open_footage("train", args.pack), held_out)
+        if args.export:
+            export(trainer, args.export, script=Path(sys.argv[0]).name)
+        elif args.measure:
+            print(validation.table(trainer.measure(held_out)))
+        else:
+            trainer.run()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
