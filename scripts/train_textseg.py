@@ -1,0 +1,274 @@
+"""Train TextSeg on drawn subtitles.
+
+    scripts/fetch_fonts.sh FOLDER; export VSWIPE_FONTS=FOLDER
+    python scripts/train_textseg.py pool --pool POOL --clips 600     # draws and compresses clips, about 2 s each
+    python scripts/train_textseg.py train --pool POOL --out RUN --minutes 90
+    python scripts/train_textseg.py export --out RUN --to models/textseg_v1.safetensors
+    python scripts/train_textseg.py train --smoke                    # a minute on any machine with ../shared/data
+
+Training reads whole compressed clips and takes crops of them, so that clip borders, short lines and the codec are what
+they are in use. It begins as soon as the pool has some clips, takes in those that come later, and resumes from its last
+checkpoint. Its clock counts steps, not gaps: time for which the process was stopped is not training time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vswipe.nets.textseg import CHROMA_PLANES, LUMA_PLANES, RADIUS, TextSeg, describe
+from vswipe.training.clips import find_clips
+from vswipe.training.textdata_pool import Pooled, load, photo_files, render
+
+CROP = (160, 256)  # height, width: holds a line of any size, and a batch of 8 takes about 0.2 s on one core
+BATCH = 8
+RATE = 3e-3  # peak of AdamW's rate, cosine to 2 % of it over the planned time
+WARM_UP = 100  # steps
+CLIPS_HELD = 14  # decoded clips that crops are taken from
+STEPS_PER_CLIP = 3  # steps until one of them is replaced
+SLOW_STEP = 8.0  # seconds; a longer step means that the process was stopped, and counts as none
+CHECKPOINT = 180  # seconds
+
+
+@dataclass
+class Batch:
+    """Descriptions and labels of one step, as bytes."""
+
+    luma: np.ndarray
+    chroma: np.ndarray
+    strokes: np.ndarray
+    box: np.ndarray
+
+
+class Sampler:
+    """Crops from a slowly changing set of clips.
+
+    Args:
+        pool: folder with clips.
+        rng: every choice comes from it.
+    """
+
+    def __init__(self, pool: Path, rng: np.random.Generator) -> None:
+        self.pool = pool
+        self.rng = rng
+        self.clips: list[Pooled] = []
+        self.queue: list[Path] = []
+        self.taken = 0
+
+    def refresh(self) -> None:
+        """Replace the oldest clip."""
+        if not self.queue:
+            self.queue = sorted(self.pool.glob("p*.npz"))
+            if not self.queue:
+                raise FileNotFoundError(f"train_textseg: pool must hold clips, got none in {self.pool}")
+            self.rng.shuffle(self.queue)  # type: ignore[arg-type]
+        self.clips.append(load(self.queue.pop()))
+        self.taken += 1
+        if len(self.clips) > CLIPS_HELD:
+            self.clips.pop(0)
+
+    def batch(self) -> Batch:
+        """The next batch."""
+        while len(self.clips) < min(CLIPS_HELD, 4) or self.taken < CLIPS_HELD:
+            self.refresh()
+        self.refresh_count = getattr(self, "refresh_count", 0) + 1
+        if self.refresh_count % STEPS_PER_CLIP == 0:
+            self.refresh()
+        items = [self.crop(self.clips[int(self.rng.integers(len(self.clips)))]) for _ in range(BATCH)]
+        return Batch(*(np.stack(parts) for parts in zip(*items, strict=True)))
+
+    def crop(self, clip: Pooled) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One crop of one frame, two in three at a line, some of these just before or after it."""
+        rng = self.rng
+        num_frames, height, width = clip.planes[0].shape
+        h, w = CROP
+        n = int(rng.integers(num_frames))
+        x = int(rng.integers(max(1, width - w + 1)))
+        y = int(max(0, height - h) * (1 - rng.random() ** 1.6))  # more of the lower part
+        if clip.lines and rng.random() < 0.7:
+            line = clip.lines[int(rng.integers(len(clip.lines)))]
+            shown = np.flatnonzero(line.opacity)
+            if len(shown):
+                n = int(rng.choice(shown))
+                if rng.random() < 0.3:  # near its ends
+                    edge = int(shown[0] if rng.random() < 0.5 else shown[-1])
+                    n = int(np.clip(edge + rng.integers(-6, 7), 0, num_frames - 1))
+                lh, lw = line.strokes.shape
+                x = int(np.clip(rng.uniform(line.left - w / 2, line.left + lw - w / 2), 0, max(0, width - w)))
+                y = int(np.clip(rng.uniform(line.top + lh / 2 - h, line.top + lh / 2), 0, max(0, height - h)))
+        x, y = x // 2 * 2, y // 2 * 2
+        numbers = [min(max(n + d, 0), num_frames - 1) for d in range(-RADIUS, RADIUS + 1)]
+        rows, columns = slice(y, y + h), slice(x, x + w)
+        half = slice(y // 2, (y + h) // 2), slice(x // 2, (x + w) // 2)
+        window = [np.ascontiguousarray(_padded(clip.planes[0][k, rows, columns], h, w)) for k in numbers]
+        chroma = np.stack([_padded(clip.planes[p][n][half], h // 2, w // 2) for p in (1, 2)])
+        strokes, box = (_padded(label[rows, columns], h, w, 0) for label in clip.labels(n))
+        if rng.random() < 0.5:
+            # Brightness and contrast of the whole window.
+            gain, offset = float(rng.uniform(0.75, 1.15)), float(rng.uniform(-12, 12))
+            window = [cv2.convertScaleAbs(np.maximum(plane, 1), alpha=gain, beta=max(offset, 0)) for plane in window]
+        luma = describe(window)
+        if rng.random() < 0.4:
+            chroma = chroma[::-1]
+        if rng.random() < 0.25:
+            chroma = 255 - chroma
+        parts = [luma, chroma, strokes, box]
+        if rng.random() < 0.5:
+            parts = [part[..., ::-1] for part in parts]
+        if rng.random() < 0.3:
+            # Backwards in time: neighbours and runs change places.
+            parts[0] = parts[0][[0, 2, 1, 3, 4, 5, 6, 8, 7]]
+        return tuple(np.ascontiguousarray(part) for part in parts)  # type: ignore[return-value]
+
+
+def _padded(part: np.ndarray, height: int, width: int, value: int | None = None) -> np.ndarray:
+    bottom, right = height - part.shape[0], width - part.shape[1]
+    if not bottom and not right:
+        return part
+    if value is None:
+        return cv2.copyMakeBorder(part, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(part, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=value)
+
+
+def loss_of(strokes: Tensor, box: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    """Cross entropy on the soft opacity, weighted where there is text, soft Dice, and the plate's."""
+    truth = torch.from_numpy(batch.strokes).float()[:, None] / 255
+    plate = F.avg_pool2d(torch.from_numpy(batch.box).float()[:, None] / 255, 2)
+    inside = (truth > 0.05).float()
+    # What lies within 2 px of a stroke counts as found by the measure: neither pull nor push there.
+    rim = F.max_pool2d(inside, 3, 1, 1) - inside
+    # Anything above a tenth of opacity is to be found: faint text is as present as opaque text.
+    target = (truth / 0.35).clamp(max=1.0)
+    each = F.binary_cross_entropy_with_logits(strokes, target, reduction="none")
+    each = each * (1 + 3 * inside - 0.6 * rim)
+    entropy = each.mean()
+    p = strokes.sigmoid() * (1 - rim)
+    dice = 1 - (2 * (p * target).sum() + 1) / (p.sum() + target.sum() + 1)
+    plate_loss = F.binary_cross_entropy_with_logits(box, (plate / 0.5).clamp(max=1.0))
+    with torch.no_grad():
+        found = (strokes > 0) & (rim == 0)
+        hits = float((found & (inside > 0)).sum())
+        about = {"recall": hits / max(float(inside.sum()), 1.0), "precision": hits / max(float(found.sum()), 1.0)}
+    return entropy + 0.3 * dice + 0.5 * plate_loss, about
+
+
+def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
+    """Until `minutes` of steps are done; resumes."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    torch.manual_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    net = TextSeg().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-4)
+    settings = {"crop": CROP, "batch": BATCH, "rate": RATE, "minutes": minutes, "seed": seed, "revision": _revision()}
+    step, spent = 0, 0.0
+    latest = out / "latest.pt"
+    if latest.is_file():
+        state = torch.load(latest, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["spent"]
+        print(f"resumed at step {step}, {spent / 60:.1f} min", flush=True)
+    sampler = Sampler(pool, np.random.default_rng([seed, step]))
+    saved, sums = time.perf_counter(), {"loss": 0.0, "recall": 0.0, "precision": 0.0}
+    began = time.perf_counter()
+    while spent < minutes * 60:
+        share = spent / (minutes * 60)
+        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        batch = sampler.batch()
+        luma = (torch.from_numpy(batch.luma).float() / 255).contiguous(memory_format=torch.channels_last)
+        chroma = torch.from_numpy(batch.chroma).float() / 255
+        with torch.autocast("cpu", torch.bfloat16):
+            strokes, box = net(luma, chroma)
+        loss, about = loss_of(strokes.float(), box.float(), batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimiser.step()
+        step += 1
+        now = time.perf_counter()
+        if now - began < SLOW_STEP:
+            spent += now - began
+        began = now
+        for key, value in {"loss": loss.item(), **about}.items():
+            sums[key] += value / 100
+        if step % 100 == 0:
+            line = {"step": step, "minutes": round(spent / 60, 2), **{k: round(v, 4) for k, v in sums.items()}}
+            print(json.dumps(line), flush=True)
+            sums = dict.fromkeys(sums, 0.0)
+        if now - saved > CHECKPOINT or spent >= minutes * 60:
+            saved = now
+            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent": spent,
+                     "settings": settings}  # fmt: skip
+            torch.save(state, out / "part.pt")
+            (out / "part.pt").rename(latest)
+
+
+def draw_pool(pool: Path, count: int, first: int) -> None:
+    """Clips `first` to `count` - 1 of the pool that are not there yet."""
+    cv2.setNumThreads(1)
+    pool.mkdir(parents=True, exist_ok=True)
+    clips, photos = find_clips("train"), photo_files("train")
+    for index in range(first, count):
+        if not (pool / f"p{index:05d}.npz").is_file():
+            render(index, pool, clips, photos)
+
+
+def export(out: Path, to: Path) -> None:
+    """The weights in half precision."""
+    from safetensors.torch import save_file
+
+    state = torch.load(out / "latest.pt", weights_only=True)
+    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state["net"].items()
+               if not k.endswith("num_batches_tracked")}  # fmt: skip
+    about = {"format": "vswipe", "version": "1", "name": "textseg", "step": str(state["step"]),
+             "settings": json.dumps(state["settings"])}  # fmt: skip
+    save_file(tensors, to, metadata=about)
+    print(f"{to}: step {state['step']}, {state['spent'] / 60:.1f} min")
+
+
+def _revision() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["pool", "train", "export"])
+    parser.add_argument("--pool", type=Path, default=Path("runs/textseg/pool"))
+    parser.add_argument("--out", type=Path, default=Path("runs/textseg/run"))
+    parser.add_argument("--to", type=Path, default=Path("models/textseg_v1.safetensors"))
+    parser.add_argument("--clips", type=int, default=600)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=90.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true", help="a few clips and steps, to see that everything runs")
+    given = parser.parse_args()
+    if given.smoke:
+        draw_pool(given.pool, 4, 0)
+        train(given.pool, given.out, 0.2, given.seed)
+    elif given.what == "pool":
+        draw_pool(given.pool, given.clips, given.first)
+    elif given.what == "train":
+        train(given.pool, given.out, given.minutes, given.seed)
+    else:
+        export(given.out, given.to)
+
+
+if __name__ == "__main__":
+    assert LUMA_PLANES + CHROMA_PLANES == 11
+    main()

@@ -1,0 +1,1 @@
+"""From frames to masks: where subtitles are. Numbers and arrays only; no VapourSynth."""

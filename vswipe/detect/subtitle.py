@@ -1,0 +1,220 @@
+"""Events of burnt-in subtitles, block by block on a fixed grid, so that the answer is the same after any seek.
+
+Every `KEY`th frame is looked at by the network. For a block of `BLOCK` frames the looked-at frames within `MARGIN`
+around it give the lines (`tracks`), each with one mask for all of its frames in the block, and its exact first and last
+frame (`presence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vswipe.detect.perceive import Evidence
+from vswipe.detect.tracks import Row, Track, find_span, follow, pool
+from vswipe.detect.working import WorkingSize
+from vswipe.nets.textseg import RADIUS
+
+KEY = 4
+BLOCK = 16
+MARGIN = 24
+CLASSES = ("dialogue", "sign")
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """What a user may turn.
+
+    Args:
+        threshold: 0..1; higher asks for more certainty. 0.5 is neutral.
+        min_frames: shortest line, frames.
+        classes: of `CLASSES`: "dialogue" lines stand at the bottom, at the top, or in columns at the sides; "sign" is
+            every other text that stands still.
+        regions: rectangles (left, top, width, height) in full pixels; lines with their middle outside are left alone.
+            None given: everywhere.
+    """
+
+    threshold: float = 0.5
+    min_frames: int = 6
+    classes: tuple[str, ...] = ("dialogue",)
+    regions: tuple[Region, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """One line.
+
+    Args:
+        first, last: frames it is shown in, as far as the window shows.
+        left, top: of its masks, working pixels.
+        strokes: (h, w) float32, probability of a stroke.
+        plate: (h, w) bool, the box behind the text, all False where there is none.
+        score: 0..1, how sure.
+        kind: one of `CLASSES`.
+    """
+
+    first: int
+    last: int
+    left: int
+    top: int
+    strokes: np.ndarray
+    plate: np.ndarray
+    score: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """Which frames a block needs; plain integers.
+
+    Args:
+        num_frames: length of the clip.
+    """
+
+    num_frames: int
+
+    def clip(self, first: int, last: int) -> range:
+        """Frames first..last - 1 that exist."""
+        return range(max(0, first), min(self.num_frames, last))
+
+    def block(self, n: int) -> int:
+        """First frame of the block frame n lies in."""
+        return n // BLOCK * BLOCK
+
+    def window(self, start: int) -> range:
+        """Frames whose lines a block looks at."""
+        return self.clip(start - MARGIN, start + BLOCK + MARGIN)
+
+    def keys(self, start: int) -> list[int]:
+        """Looked-at frames of a block's window."""
+        return [n for n in self.window(start) if n % KEY == 0]
+
+    def needed(self, start: int) -> range:
+        """Every frame a block may look at."""
+        return self.clip(start - MARGIN - RADIUS, start + BLOCK + MARGIN + RADIUS)
+
+
+def find_events(start: int, plan: DetectorPlan, evidence: Mapping[int, Evidence], rows: Mapping[int, Sequence[Row]],
+                lumas: Mapping[int, np.ndarray], linked: Callable[[int, int], bool], settings: DetectorSettings,
+                size: WorkingSize) -> list[Event]:  # fmt: skip
+    """The lines shown in a block.
+
+    Args:
+        start: first frame of the block.
+        plan: of the clip.
+        evidence, rows: of the looked-at frames of the window.
+        lumas: working luma (H, W), every frame of the window.
+        linked: whether frames n and n + 1, or n + 1 and n, belong to one shot.
+        settings: as the user wants it.
+        size: of the clip.
+    """
+    stop = min(start + BLOCK, plan.num_frames)
+    keys = plan.keys(start)
+
+    def same_shot(a: int, b: int) -> bool:
+        return all(linked(n, n + 1) for n in range(a, b))
+
+    events = []
+    for track in follow({n: rows[n] for n in keys}, lumas, same_shot):
+        # What ends long before the block or begins long after it cannot reach into it.
+        if track.keys[-1] < start - 4 * KEY or track.keys[0] >= stop + 4 * KEY:
+            continue
+        pool(track, evidence, margin=max(4, size.height // 60))
+        if not find_span(track, lumas, keys, linked):
+            continue
+        event = _judge(track, settings, size, plan.window(start))
+        if event is not None and event.first < stop and event.last >= start:
+            events.append(event)
+    return events
+
+
+def _judge(track: Track, settings: DetectorSettings, size: WorkingSize, window: range) -> Event | None:
+    """The event of a track, or None when it is too short, too unsure, no text, or not wanted."""
+    cut_off = (track.first == window[0] and window[0] > 0) or track.last == window[-1]
+    if track.last - track.first + 1 < settings.min_frames and not cut_off:
+        return None
+    core = track.strokes >= 0.5
+    ys, xs = np.flatnonzero(core.any(1)), np.flatnonzero(core.any(0))
+    top, bottom = track.top + int(ys[0]), track.top + int(ys[-1]) + 1
+    left, right = track.left + int(xs[0]), track.left + int(xs[-1]) + 1
+    score = float(track.strokes[core].mean())
+    kind = kind_of(left, top, right, bottom, size)
+    if kind not in settings.classes or not _inside(left, top, right, bottom, settings.regions, size):
+        return None
+    return Event(track.first, track.last, track.left, track.top, track.strokes, _plate(track, core), score, kind)
+
+
+def kind_of(left: int, top: int, right: int, bottom: int, size: WorkingSize) -> str:
+    """The class of a box of text by where it stands; working pixels."""
+    middle_y, middle_x = (top + bottom) / 2 / size.height, (left + right) / 2 / size.width
+    column = bottom - top > 1.5 * (right - left)
+    if column:
+        return "dialogue" if middle_x < 0.3 or middle_x > 0.7 else "sign"
+    return "dialogue" if middle_y > 0.58 or middle_y < 0.33 else "sign"
+
+
+def _inside(left: int, top: int, right: int, bottom: int, regions: Sequence[Region], size: WorkingSize) -> bool:
+    x, y = (left + right) / 2 * size.full_width / size.width, (top + bottom) / 2 * size.full_height / size.height
+    return not regions or any(a <= x < a + w and b <= y < b + h for a, b, w, h in regions)
+
+
+def _plate(track: Track, core: np.ndarray) -> np.ndarray:
+    """The plate behind a line: where its probability is high, if it is behind most of the strokes."""
+    plate = track.box >= 0.5
+    if plate[core].mean() < 0.6:
+        return np.zeros_like(plate)
+    closed = cv2.morphologyEx(plate.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return closed > 0
+
+
+STROKE = 0.4
+"""Pooled probability from which a pixel is a stroke."""
+
+
+class BlockMasks:
+    """The masks of a block at full size, made event by event and kept.
+
+    Args:
+        events: of the block.
+        size: of the clip.
+        dilate: full pixels that masks are grown by.
+    """
+
+    def __init__(self, events: Sequence[Event], size: WorkingSize, dilate: int = 0) -> None:
+        self.events = events
+        self.size = size
+        self.dilate = dilate
+        self._made: dict[tuple[int, ...], np.ndarray] = {}
+
+    def mask(self, n: int) -> np.ndarray | None:
+        """(H, W) uint8 at full size, 1 = erase; the same array for frames that show the same lines; None: nothing."""
+        shown = tuple(i for i, event in enumerate(self.events) if event.first <= n <= event.last)
+        if not shown:
+            return None
+        if shown not in self._made:
+            self._made[shown] = self._draw(shown)
+        return self._made[shown]
+
+    def _draw(self, shown: Sequence[int]) -> np.ndarray:
+        out = np.zeros((self.size.full_height, self.size.full_width), np.uint8)
+        for i in shown:
+            event = self.events[i]
+            h, w = event.strokes.shape
+            sx, sy = self.size.full_width / self.size.width, self.size.full_height / self.size.height
+            left, top = round(event.left * sx), round(event.top * sy)
+            right = min(round((event.left + w) * sx), self.size.full_width)
+            bottom = min(round((event.top + h) * sy), self.size.full_height)
+            share = np.maximum(event.strokes, event.plate)
+            if (right - left, bottom - top) != (w, h):
+                share = cv2.resize(share, (right - left, bottom - top), interpolation=cv2.INTER_CUBIC)
+            part = out[top:bottom, left:right]
+            part |= (share >= STROKE).astype(np.uint8)
+        if self.dilate:
+            kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * self.dilate + 1, 2 * self.dilate + 1))
+            out = cv2.dilate(out, kernel)
+        return out
