@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "inpaint"]
+__all__ = ["__version__", "auto_sub", "inpaint", "sub_mask"]
 
 
 def inpaint(
@@ -56,6 +56,74 @@ def inpaint(
     """
     return _call("Inpaint", clip=clip, mask=mask, model=model, weights=weights, region=region, radius=radius,
                  dilate=dilate, feather=feather, grain=grain, device=device, fp16=fp16, shots=shots)  # fmt: skip
+
+
+def auto_sub(
+    clip: vs.VideoNode,
+    *,
+    region: Sequence[int] | None = None,
+    threshold: float | None = None,
+    min_frames: int | None = None,
+    classes: str | Sequence[str] | None = None,
+    detector: str | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    radius: int | None = None,
+    dilate: int | None = None,
+    feather: int | None = None,
+    grain: float | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+    shots: int | None = None,
+) -> vs.VideoNode:
+    """The clip without its burnt-in subtitles, which are found by themselves; every other sample stays bit-identical.
+
+    Args:
+        clip: GRAY, RGB, or YUV 4:2:0, 4:2:2, 4:4:4; 8 to 16 bit integer, half or single float; progressive.
+        region: left, top, width, height in pixels; nothing outside is touched, and lines with their middle outside are
+            left alone. Several in a row are allowed.
+        threshold: 0 to 1; higher asks for more certainty. 0.5 is neutral.
+        min_frames: shortest line, frames.
+        classes: "dialogue" (lines at the bottom, at the top, in columns at the sides; the default) and "sign" (other
+            text that stands still).
+        detector: file with weights of the detector, instead of the installed ones.
+        model, weights, radius, dilate, feather, grain, device, fp16, shots: as of `inpaint`.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry the properties that `inpaint` gives.
+    """
+    return _call("AutoSub", clip=clip, region=region, threshold=threshold, min_frames=min_frames, classes=classes,
+                 detector=detector, model=model, weights=weights, radius=radius, dilate=dilate, feather=feather,
+                 grain=grain, device=device, fp16=fp16, shots=shots)  # fmt: skip
+
+
+def sub_mask(
+    clip: vs.VideoNode,
+    *,
+    region: Sequence[int] | None = None,
+    threshold: float | None = None,
+    min_frames: int | None = None,
+    classes: str | Sequence[str] | None = None,
+    detector: str | None = None,
+    dilate: int | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+) -> vs.VideoNode:
+    """The mask that `auto_sub` would erase, GRAY8, 255 = erase; to be looked at, changed, or given to `inpaint`.
+
+    Args:
+        clip, region, threshold, min_frames, classes, detector, device, fp16: as of `auto_sub`.
+        dilate: pixels the mask is grown by, 1 unless told, as `auto_sub` does; `inpaint` then wants dilate=0.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry `WipeMasked`, and the other properties of the clip's frames.
+    """
+    return _call("SubMask", clip=clip, region=region, threshold=threshold, min_frames=min_frames, classes=classes,
+                 detector=detector, dilate=dilate, device=device, fp16=fp16)  # fmt: skip
 
 
 def _call(name: str, **arguments: Any) -> Any:

@@ -28,7 +28,11 @@ from vswipe.filters._host import MAX_INPUTS, Core, Host, Layout, Picture, host_a
 from vswipe.filters._worker import Closed, engine
 
 # The module of each function of the namespace; its `create(arguments)` returns the `Filter`.
-FILTERS = {"Inpaint": "vswipe.filters.inpaint"}
+FILTERS = {
+    "Inpaint": "vswipe.filters.inpaint",
+    "AutoSub": "vswipe.filters.autosub",
+    "SubMask": "vswipe.filters.submask",
+}
 
 Request = tuple[int, int]
 Steps = Generator[list[Request] | Callable[[], object] | Mapping[int, int], Any, "Chunk"]

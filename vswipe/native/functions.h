@@ -14,4 +14,13 @@ inline constexpr Function kFunctions[] = {
      "clip:vnode;mask:vnode;model:data:opt;weights:data:opt;region:int[]:opt;radius:int:opt;dilate:int:opt;"
      "feather:int:opt;grain:float:opt;device:data:opt;fp16:int:opt;shots:int:opt;",
      "clip:vnode;"},
+    {"AutoSub",
+     "clip:vnode;region:int[]:opt;threshold:float:opt;min_frames:int:opt;classes:data[]:opt;detector:data:opt;"
+     "model:data:opt;weights:data:opt;radius:int:opt;dilate:int:opt;feather:int:opt;grain:float:opt;device:data:opt;"
+     "fp16:int:opt;shots:int:opt;",
+     "clip:vnode;"},
+    {"SubMask",
+     "clip:vnode;region:int[]:opt;threshold:float:opt;min_frames:int:opt;classes:data[]:opt;detector:data:opt;"
+     "dilate:int:opt;device:data:opt;fp16:int:opt;",
+     "clip:vnode;"},
 };
