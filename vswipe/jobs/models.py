@@ -1,0 +1,91 @@
+"""`vswipe models`: which models there are, and what their files are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    Args:
+        name: as the filters know it.
+        file: its weights; None: it has none, or they are not installed.
+        needs: file name of the weights, "" when it needs none.
+        size: bytes.
+        sha256: of the file.
+        card: what `models/README.md` says of it, else what its header says.
+    """
+
+    name: str
+    file: Path | None
+    needs: str
+    size: int
+    sha256: str
+    card: str
+
+
+def list_models() -> Iterator[Model]:
+    """All models by name: the one without a network first, then networks, then files nobody claims."""
+    yield Model("copy", None, "", 0, "", "no network: pixels from other frames, the rest from around; what auto means")
+    claimed = set()
+    for name, file in _registered():
+        claimed.add(file)
+        found = next((folder / file for folder in _places() if (folder / file).is_file()), None)
+        yield _describe(name, found, file) if found else Model(name, None, file, 0, "", "")
+    for folder in _places():
+        for path in sorted(folder.glob("*.safetensors")):
+            if path.name not in claimed:
+                claimed.add(path.name)
+                yield _describe(path.stem, path, path.name)
+
+
+def _registered() -> list[tuple[str, str]]:
+    """(name, file) of the networks this version knows."""
+    from vswipe.nets.registry import REGISTRY
+    from vswipe.nets.textseg import WEIGHTS
+
+    names = [(name, entry.weights) for name, entry in sorted(REGISTRY.items())]
+    return names if any(name == "textseg" for name, _ in names) else [*names, ("textseg", WEIGHTS)]
+
+
+def _places() -> list[Path]:
+    from vswipe.nets.weights import places
+
+    return [folder for folder in places() if folder.is_dir()]
+
+
+def _describe(name: str, path: Path, needs: str) -> Model:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return Model(name, path, needs, path.stat().st_size, digest.hexdigest(), _card(path))
+
+
+def _card(path: Path) -> str:
+    """The row of the file in the README beside it, else the metadata in its header."""
+    readme = path.with_name("README.md")
+    if readme.is_file():
+        for line in readme.read_text(encoding="utf-8").splitlines():
+            if path.name in line and line.lstrip().startswith("|"):
+                cells = [re.sub(r"[`*]", "", cell).strip() for cell in line.strip().strip("|").split("|")]
+                return "; ".join(cell for cell in cells if cell and path.name not in cell and len(cell) < 200)
+    return "; ".join(f"{key} {value}" for key, value in _header(path).items() if len(value) < 80)
+
+
+def _header(path: Path) -> dict[str, str]:
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            values = json.loads(file.read(min(length, 1 << 20))).get("__metadata__", {})
+    except (OSError, ValueError, struct.error):
+        return {}
+    return {str(key): str(value) for key, value in values.items()}
