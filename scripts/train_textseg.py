@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vswipe.nets.textseg import CHROMA_PLANES, LUMA_PLANES, RADIUS, TextSeg, describe
+from vswipe.nets.textseg import MULTIPLE, RADIUS, TextSeg, describe
 from vswipe.training.clips import find_clips
 from vswipe.training.textdata_pool import Pooled, load, photo_files, render
 
@@ -37,7 +37,9 @@ RATE = 3e-3  # peak of AdamW's rate, cosine to 2 % of it over the planned time
 WARM_UP = 100  # steps
 CLIPS_HELD = 14  # decoded clips that crops are taken from
 STEPS_PER_CLIP = 3  # steps until one of them is replaced
-SLOW_STEP = 8.0  # seconds; a longer step means that the process was stopped, and counts as none
+HARD_SHARE = 0.35  # of the crops lie where the network was most wrong when their clip came in
+HARD_FRAMES = 3  # frames looked at for that
+SLOW_STEP = 12.0  # seconds; a longer step means that the process was stopped, and counts as none
 CHECKPOINT = 180  # seconds
 
 
@@ -57,14 +59,18 @@ class Sampler:
     Args:
         pool: folder with clips.
         rng: every choice comes from it.
+        net: the network in training; asked where it is wrong, never changed.
     """
 
-    def __init__(self, pool: Path, rng: np.random.Generator) -> None:
+    def __init__(self, pool: Path, rng: np.random.Generator, net: TextSeg) -> None:
         self.pool = pool
+        self.net = net
         self.rng = rng
         self.clips: list[Pooled] = []
         self.queue: list[Path] = []
+        self.hard: list[list[tuple[int, int, int]]] = []
         self.taken = 0
+        self.batches = 0
 
     def refresh(self) -> None:
         """Replace the oldest clip."""
@@ -73,30 +79,64 @@ class Sampler:
             if not self.queue:
                 raise FileNotFoundError(f"train_textseg: pool must hold clips, got none in {self.pool}")
             self.rng.shuffle(self.queue)  # type: ignore[arg-type]
-        self.clips.append(load(self.queue.pop()))
+        clip = load(self.queue.pop())
+        self.clips.append(clip)
+        self.hard.append([place for _ in range(HARD_FRAMES) for place in self.hard_places(clip)])
         self.taken += 1
         if len(self.clips) > CLIPS_HELD:
             self.clips.pop(0)
+            self.hard.pop(0)
+
+    def hard_places(self, clip: Pooled) -> list[tuple[int, int, int]]:
+        """Frame, x and y of the two places of one frame where the network is most wrong; without a place, nothing."""
+        num_frames, height, width = clip.planes[0].shape
+        h, w = height // MULTIPLE * MULTIPLE, width // MULTIPLE * MULTIPLE
+        n = int(self.rng.integers(num_frames))
+        numbers = [min(max(n + d, 0), num_frames - 1) for d in range(-RADIUS, RADIUS + 1)]
+        luma = describe([np.ascontiguousarray(clip.planes[0][k, :h, :w]) for k in numbers])
+        chroma = np.stack([clip.planes[p][n, : h // 2, : w // 2] for p in (1, 2)])
+        self.net.eval()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            scaled = (torch.from_numpy(x)[None].float() / 255 for x in (luma, chroma))
+            answer = self.net(*scaled)[0][0, 0].float().sigmoid().numpy()
+        self.net.train()
+        strokes = (clip.labels(n)[0][:h, :w] > 25).astype(np.uint8)
+        grown = cv2.dilate(strokes, np.ones((5, 5), np.uint8)) > 0
+        error = np.where(strokes > 0, 1 - answer, np.where(grown, 0, answer))
+        error = cv2.blur((error > 0.4).astype(np.float32), (41, 21))
+        places = []
+        for _ in range(2):
+            _, most, _, (x, y) = cv2.minMaxLoc(error)
+            if most < 0.02:  # some 15 pixels
+                break
+            places.append((n, int(x), int(y)))
+            error[max(y - 40, 0) : y + 40, max(x - 64, 0) : x + 64] = 0
+        return places
 
     def batch(self) -> Batch:
         """The next batch."""
         while len(self.clips) < min(CLIPS_HELD, 4) or self.taken < CLIPS_HELD:
             self.refresh()
-        self.refresh_count = getattr(self, "refresh_count", 0) + 1
-        if self.refresh_count % STEPS_PER_CLIP == 0:
+        self.batches += 1
+        if self.batches % STEPS_PER_CLIP == 0:
             self.refresh()
-        items = [self.crop(self.clips[int(self.rng.integers(len(self.clips)))]) for _ in range(BATCH)]
+        items = [self.crop(int(self.rng.integers(len(self.clips)))) for _ in range(BATCH)]
         return Batch(*(np.stack(parts) for parts in zip(*items, strict=True)))
 
-    def crop(self, clip: Pooled) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """One crop of one frame, two in three at a line, some of these just before or after it."""
-        rng = self.rng
+    def crop(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One crop of one frame: where the network was wrong, at a line, just before or after one, or anywhere."""
+        rng, clip, hard = self.rng, self.clips[index], self.hard[index]
         num_frames, height, width = clip.planes[0].shape
         h, w = CROP
         n = int(rng.integers(num_frames))
         x = int(rng.integers(max(1, width - w + 1)))
         y = int(max(0, height - h) * (1 - rng.random() ** 1.6))  # more of the lower part
-        if clip.lines and rng.random() < 0.7:
+        if hard and rng.random() < HARD_SHARE:
+            n, cx, cy = hard[int(rng.integers(len(hard)))]
+            n = int(np.clip(n + rng.integers(-3, 4), 0, num_frames - 1))
+            x = int(np.clip(cx - w * rng.uniform(0.2, 0.8), 0, max(0, width - w)))
+            y = int(np.clip(cy - h * rng.uniform(0.2, 0.8), 0, max(0, height - h)))
+        elif clip.lines and rng.random() < 0.65:
             line = clip.lines[int(rng.integers(len(clip.lines)))]
             shown = np.flatnonzero(line.opacity)
             if len(shown):
@@ -180,7 +220,7 @@ def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["spent"]
         print(f"resumed at step {step}, {spent / 60:.1f} min", flush=True)
-    sampler = Sampler(pool, np.random.default_rng([seed, step]))
+    sampler = Sampler(pool, np.random.default_rng([seed, step]), net)
     saved, sums = time.perf_counter(), {"loss": 0.0, "recall": 0.0, "precision": 0.0}
     began = time.perf_counter()
     while spent < minutes * 60:
@@ -270,5 +310,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert LUMA_PLANES + CHROMA_PLANES == 11
     main()

@@ -115,7 +115,7 @@ def sub_mask(
 
     Args:
         clip, region, threshold, min_frames, classes, detector, device, fp16: as of `auto_sub`.
-        dilate: pixels the mask is grown by, 1 unless told, as `auto_sub` does; `inpaint` then wants dilate=0.
+        dilate: growth of the mask in pixels, default 1. `inpaint(clip, sub_mask(clip, dilate=0))` is `auto_sub(clip)`.
 
     Raises:
         vapoursynth.Error: an argument breaks its rule; the message names it.
