@@ -3,6 +3,7 @@
     python scripts/train_rnot.py --run runs/rnot --minutes 30      # goes on where it was
     python scripts/train_rnot.py --run runs/rnot --measure         # validation table
     python scripts/train_rnot.py --run runs/rnot --export models
+    python scripts/train_rnot.py --weights models/rnot_v1.safetensors    # validation table of a file
     python scripts/train_rnot.py --pack train.pack --device cuda --workers 16 --width 1 --batch 32 --half bf16
 
 The clips come from $VSWIPE_DATA, else from ../shared/data.

@@ -23,7 +23,7 @@ class Tiny(nn.Module):
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         self.options = {"width": width}
-        self.spec = SimpleNamespace(base=True, mask_free=False)
+        self.spec = SimpleNamespace(name="tiny", base=True, mask_free=False)
         self.enter = nn.Conv2d(4, int(8 * width), 3, padding=1)
         self.last = nn.Conv2d(int(8 * width), 3, 3, padding=1)
         nn.init.zeros_(self.last.weight)
@@ -37,7 +37,13 @@ class Tiny(nn.Module):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setattr(loop.nets, "create", lambda name, **options: Tiny(**options))
+    def create(name, weights=None, **options):
+        net = Tiny(**options)
+        if weights is not None:
+            net.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+        return net.eval()
+
+    monkeypatch.setattr(loop.nets, "create", create)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +97,7 @@ def test_a_run_goes_on_where_it_was(settings, tmp_path, held_out):
     assert torch.equal(moments, first.optimizer.state_dict()["state"][0]["exp_avg"])
     second.run(print_every=0.0)
     assert second.step == 7
+    assert second.shown == 7 * settings.batch
     assert [entry["step"] for entry in second.curve if "losses" in entry] == [1, 2, 3, 4, 5, 6, 7]
 
     spent = loop.Trainer(replace(settings, steps=7), tmp_path, NoiseFootage())

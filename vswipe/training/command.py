@@ -7,12 +7,22 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from vswipe import nets
 
 from . import validation
 from .export import export
 from .footage import NoiseFootage, open_footage
-from .loop import Settings, Trainer
-from .validation import make_validation
+from .loop import Settings, Trainer, call_inpaint, call_mask_free, spec
+from .validation import ValidationSet, make_validation
+
+
+def measure_file(name: str, weights: Path, held_out: ValidationSet) -> dict[str, dict[str, Any]]:
+    """Validation table of a weight file."""
+    net = nets.create(name, weights=weights)
+    call = call_mask_free if spec(net).mask_free else call_inpaint
+    return held_out.measure(lambda batch: call(net, batch))
 
 
 def main(settings: Settings, description: str) -> int:
@@ -40,6 +50,7 @@ def main(settings: Settings, description: str) -> int:
     parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write weights and card of the run; trains no more")
     parser.add_argument("--measure", action="store_true", help="print the validation table of the run; trains no more")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="print the validation table of a weight file")
     args = parser.parse_args()
     options = dict(settings.options)
     if args.width is not None:
@@ -56,6 +67,9 @@ def main(settings: Settings, description: str) -> int:
     run = args.run or Path("runs") / settings.name
     try:
         held_out = make_validation(open_footage("validation", args.pack))
+        if args.weights:
+            print(validation.table(measure_file(settings.name, args.weights, held_out)))
+            return 0
         trainer = Trainer(chosen, run, open_footage("train", args.pack), held_out)
         if args.export:
             export(trainer, args.export, script=Path(sys.argv[0]).name)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from vswipe import nets
+from vswipe.nets import weights
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -39,21 +39,15 @@ def export(trainer: Trainer, folder: Path, script: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{name}_v{VERSION}"
     path = folder / f"{stem}.safetensors"
-    state = {key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
-             for key, value in trainer.average.state.items()}  # fmt: skip
+    net = trainer.averaged()
     made = torch.load(trainer.checkpoint, weights_only=True)
-    options: Any = trainer.net.options
-    header = {"vswipe": str(VERSION), "name": name, "options": json.dumps(options), "script": script,
-              "revision": made["revision"]}  # fmt: skip
-    save_file(state, path, header)
+    weights.save(net, path, settings=made["settings"])
     for kind in ("json", "png"):
         source = trainer.folder / f"curve.{kind}"
         if source.is_file():
             shutil.copyfile(source, folder / f"{stem}_curve.{kind}")
 
-    written = nets.create(name, **trainer.settings.options)
-    written.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    written = written.to(trainer.device).eval()
+    written = nets.create(name, weights=path).to(trainer.device)
     measured = trainer.validation.measure(lambda batch: trainer.call(written, batch), trainer.device)
     (folder / f"{stem}.md").write_text(card(trainer, made, measured, path, script))
     return path
@@ -81,8 +75,8 @@ def card(trainer: Trainer, made: dict[str, Any], measured: dict[str, Any], path:
         f"(`vswipe.training.clips`, `vswipe.training.pictures`); "
         f"marks drawn over them, holes of the kinds {', '.join(settings['shape']['kinds'])}",
         f"- trained: {made['seconds'] / 60:.1f} minutes on {made['device']} ({made['cpu_seconds'] / 60:.1f} of "
-        f"processor time), {made['step']} steps of {settings['batch']} windows of {settings['shape']['num_frames']} "
-        f"frames of {settings['shape']['size']}x{settings['shape']['size']} pixels"
+        f"processor time), {made['step']} steps, {made['shown']} windows of {settings['shape']['num_frames']} frames "
+        f"of {settings['shape']['size']}x{settings['shape']['size']} pixels"
         + (f"; {windows} different windows in the last part of the run" if windows else ""),
         f"- curve: `{path.stem}_curve.json`, `{path.stem}_curve.png`", "",
         "## Validation", "",

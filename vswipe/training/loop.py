@@ -144,7 +144,7 @@ class Trainer:
         if settings.weights.adversarial:
             self.critic = losses.TemporalPatchGAN().to(self.device)
             self.critic_optimizer = torch.optim.AdamW(self.critic.parameters(), settings.peak_rate, (0.0, 0.99))
-        self.step, self.parts = 0, 0
+        self.step, self.parts, self.shown = 0, 0, 0
         self.curve: list[dict[str, Any]] = []
         self.clock = Clock()
         if self.checkpoint.is_file():
@@ -182,6 +182,7 @@ class Trainer:
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
+            self.shown += settings.batch
             seconds = self.clock.tick()
             if seconds - printed >= print_every or self.progress >= 1.0:
                 self._note({"losses": {name: value / count for name, value in sums.items()}, "windows": pool.seen})
@@ -248,7 +249,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {
             "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts,
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts, "shown": self.shown,
             "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
             "settings": asdict(self.settings), "revision": revision(), "device": describe(self.device),
         }  # fmt: skip
@@ -271,6 +272,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.state, self.average.steps = state["average"], state["average_steps"]
         self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
+        self.shown = state["shown"]
         self.clock = Clock(state["seconds"], state["cpu_seconds"])
         if self.critic is not None and "critic" in state:
             self.critic.load_state_dict(state["critic"])
