@@ -83,8 +83,6 @@ def _erase(arguments: argparse.Namespace) -> int:
             if output in made:
                 raise UserError(f"{output}: is the output of another input of this run")
             made.add(output)
-            if output.suffix.lower() != source.suffix.lower() and arguments.output is None:
-                report.note(f"{source.name}: the output is {output.name}, a container that holds everything")
             report.event("file", source=str(source), output=str(output))
             began = time.monotonic()
             job = Job(

@@ -19,6 +19,7 @@ from .process import UserError
 from .segments import SPEC, STOP, segment_file
 
 RETRIES = 2
+PATIENCE = 10  # seconds for the scheduler to answer
 LOOK_EVERY = 0.3  # seconds, for the sign to stop
 
 
@@ -39,7 +40,7 @@ def render_on(address: str, folder: Path, segments: Sequence[Sequence[int]], ind
     except ImportError as error:
         raise UserError("--dask needs dask.distributed: pip install 'vswipe[dask]'") from error
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"--dask {address}: no scheduler answers there") from error
     try:
@@ -52,7 +53,7 @@ def render_on(address: str, folder: Path, segments: Sequence[Sequence[int]], ind
             )
             for pair in segments
         ]
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             failure = future.exception()
             if failure is not None:
                 raise UserError(f"a segment failed {RETRIES + 1} times: {failure}")

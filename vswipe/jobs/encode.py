@@ -68,7 +68,7 @@ def pixel_format(family: str, bits: int, floating: bool, subsampling: Sequence[i
 
 
 def choose(facts: Facts, wanted: Sequence[str], threads: int) -> Encoding:
-    """The encoder for a video: the user's, else x264 for 8 bit, x265 for 10 and 12, FFV1 for what neither takes.
+    """The encoder for a video: the user's, else x264 for 8 bit, x265 for 10 and 12, gray and RGB, else FFV1.
 
     Args:
         facts: of the video.
@@ -109,7 +109,7 @@ def default_threads() -> int:
 
 def _default(facts: Facts) -> tuple[str, ...]:
     if not facts.floating and facts.subsampling in ((0, 0), (1, 0), (1, 1)):
-        if facts.bits == 8 and facts.family != "RGB":
+        if facts.bits == 8 and facts.family == "YUV":
             return X264
         if facts.bits in (8, 10, 12):
             return X265

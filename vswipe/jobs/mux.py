@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from . import matroska
 from .probe import Media, Stream, opened, reason
 from .process import UserError
 from .source import Facts
@@ -106,10 +107,16 @@ def write(
                 output.start_encoding()
                 if not header_only:
                     _copy(output, source, routes, video, _retimed(segments, facts, model), on_frame)
+                aspect = Fraction(video.codec_context.sample_aspect_ratio or 0)
+            if aspect and container == "matroska" and not header_only:
+                matroska.set_display_size(target, aspect)
         except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, av.error.FFmpegError) and error.errno and error.errno not in (22, 1094995529):
+            if isinstance(error, av.error.FFmpegError) and not isinstance(
+                error, av.error.ArgumentError | av.error.InvalidDataError
+            ):
                 raise UserError(f"cannot write {target}: {reason(error)}") from error
-            raise UserError(f"{container} cannot hold these streams: {reason(error)}; try -o NAME.mkv") from error
+            hint = "" if container == "matroska" else "; try -o NAME.mkv"
+            raise UserError(f"{container} cannot hold these streams: {reason(error)}{hint}") from error
     return left_out
 
 
@@ -148,6 +155,11 @@ def _add_video(output: Any, container: str, given: Any, model: Any) -> Any:
         video.codec_context.framerate = given.average_rate
     if container in ("mp4", "mov") and template.codec_context.name == "hevc":
         video.codec_context.codec_tag = "hvc1"  # players of Apple know no other
+    aspect = Fraction(template.sample_aspect_ratio or 0)
+    if aspect:
+        video.codec_context.sample_aspect_ratio = aspect
+        if container == "matroska":
+            video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
     matrix = given.codec_context.coded_side_data.get("display_matrix")
     if matrix:
         video.set_display_matrix(memoryview(matrix).cast("i").tolist())
@@ -200,7 +212,7 @@ def _retimed(segments: Sequence[Packets], facts: Facts, model: Any) -> Iterator[
     if count != facts.num_frames:
         raise UserError(f"the encoder made {count} frames of {facts.num_frames}: these arguments do not keep them")
     delay = max(k - rank for segment in segments for k, rank in enumerate(segment.order))
-    step = max(1, (times[1] - times[0]) if len(times) > 1 else facts.last)
+    step = max(1, (times[-1] - times[0]) // (len(times) - 1) if len(times) > 1 else facts.last)
     extradata = bytes(model.streams.video[0].codec_context.extradata or b"")
     for segment in segments:
         with opened(segment.path) as container:

@@ -88,7 +88,8 @@ def opened(path: Path, what: str = "cannot read") -> Iterator[Any]:
 def reason(error: Exception) -> str:
     """An error of PyAV in a few words."""
     text = getattr(error, "strerror", None) or str(error)
-    return "it is no media file, or damaged" if "Invalid data" in text else text.lower()
+    damaged = "Invalid data" in text or "End of file" in text
+    return "it is no media file, or damaged" if damaged else text.lower()
 
 
 def probe(path: Path) -> Media:
@@ -162,7 +163,7 @@ def _stream(stream: Any) -> Stream:
     return Stream(
         stream.index,
         kind,
-        context.name if context else "",
+        context.codec.canonical_name if context else "",
         kind == "video" and bool(stream.disposition & type(stream.disposition).attached_pic),
         name,
     )
