@@ -114,9 +114,7 @@ def test_a_segment_begins_with_a_key_frame(film: Path, erase: Callable[..., int]
     assert [n for n, (_, key) in enumerate(shown) if key] == [0, 16, 32]
 
 
-def test_a_worker_that_dies_is_told_of(
-    film: Path, started: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_worker_that_dies_is_told_of(film: Path, started: Callable[..., subprocess.Popen[str]]) -> None:
     process = started(film, "--segment", "8", delay=DELAY)
     folder = job_folder(film.with_name("film.clean.mkv"))
     wait_for(lambda: list(folder.glob("0*.part.mkv")), process)
