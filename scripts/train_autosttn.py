@@ -29,8 +29,8 @@ SETTINGS = Settings(
     shape=WindowShape(size=128, num_frames=3, kinds=("text",), shares=(1.0,)),
     # It must find the text itself: the surroundings count, and an edit that comes and goes is a mistake (logo loss).
     weights=Weights(hole=1.0, valid=1.0, gradient=0.3, logo=1.0),
-    batch=4,
-    pool=192,
+    batch=2,
+    pool=96,
     peak_rate=2e-3,
 )
 

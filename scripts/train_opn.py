@@ -27,8 +27,8 @@ SETTINGS = Settings(
     options={"own": True, "width": 0.25},
     shape=WindowShape(size=96, num_frames=3, shares=(0.6, 0.34, 0.03, 0.03)),
     weights=Weights(hole=1.0, valid=0.0, gradient=0.3, temporal=0.1),
-    batch=4,
-    pool=192,
+    batch=2,
+    pool=96,
     peak_rate=2.5e-3,
 )
 

@@ -28,7 +28,7 @@ SETTINGS = Settings(
     shape=WindowShape(size=96, num_frames=3, shares=(0.6, 0.34, 0.03, 0.03)),
     # The temporal term works against jitter, the known fault of the architecture: frames are filled one by one.
     weights=Weights(hole=1.0, valid=0.0, gradient=0.3, temporal=0.1),
-    batch=4,
+    batch=2,
     pool=192,
     peak_rate=2.5e-3,
 )

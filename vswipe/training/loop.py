@@ -194,9 +194,11 @@ class Trainer:
                 self.save()
                 saved = seconds
             self.clock.skip()
-        if self.validation is not None:
-            self._note({"validation": self.measure(self.validation), "end": True})
         self.save()
+        if self.validation is not None:
+            # The same windows as along the way, so that the curve is one; the whole table is `--measure`'s.
+            self._note({"validation": self.measure(self.validation.brief())})
+            self.save()
 
     def _step(self, forward: nn.Module, batch: dict[str, Tensor]) -> dict[str, float]:
         settings = self.settings
