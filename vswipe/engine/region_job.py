@@ -18,7 +18,7 @@ from vswipe.ops.morphology import depth_inside, shrink_any
 from vswipe.ops.sampling import Picture
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
-from vswipe.restore.propagate import HIDDEN, Copies, Group, Target, Window, blend, propagate
+from vswipe.restore.propagate import HIDDEN, Copies, Group, Layer, Target, Window, blend, propagate
 from vswipe.restore.spatial import fill, refine
 
 
@@ -113,13 +113,14 @@ class RegionJob:
                 flows = self._flows("flow1", reach[:-1], self.view.first_picture)
             with self.clock("copy"):
                 image = cached(lambda n: self._on_device(self.view.basics(n)["work"][..., None]))
-                group = Group(GRID, GRID, 0, 0, image, cached(self._work_mask), 1.0, (0.0,), 1, True, slice(0, 1))
+                layer = Layer(image, 1.0, (0.0,), slice(0, 1), cubic=True)
+                group = Group(GRID, GRID, 0, 0, cached(self._work_mask), (layer,))
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
                 window = self._window(reach, flows, self.view.first_picture)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 copies = self._propagate(window, [group], targets, plan.first_radius, quick)
                 for n in masked:
-                    value, _ = self._blend(copies[n][0], self.view.work_fill(n)[..., None], holes[n], 1.0)
+                    value, _ = self._blend(copies[n][0][0], self.view.work_fill(n)[..., None], holes[n], 1.0)
                     done[n] = done[n].copy()
                     done[n][holes[n] > 0] = value[:, 0].cpu().numpy()
         return {n: to_bytes(picture) for n, picture in done.items()}
@@ -136,14 +137,16 @@ class RegionJob:
             tasks = [(n, g) for n in numbers for g in every]
             spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
         with self.clock("copy"):
-            targets = [Target(n, [self._points(self.view.mask(n, g), self._block(g)) for g in every]) for n in numbers]
-            window, groups = self._window(reach, flows, pictures.__getitem__), [self._group(g) for g in every]
+            traced = [0] if self._together else list(every)  # the planes whose pixels are followed
+            targets = [Target(n, [self._points(self.view.mask(n, g), self._block) for g in traced]) for n in numbers]
+            window, groups = self._window(reach, flows, pictures.__getitem__), [self._group(g) for g in traced]
             copies = self._propagate(window, groups, targets, plan.radius, self.tuning)
-            return {n: [self._filled(n, g, copies[n][g], spatial[n, g]) for g in every] for n in numbers}
+            layers = {n: [copy for group in groups for copy in group] for n, groups in copies.items()}
+            return {n: [self._filled(n, g, layers[n][g], spatial[n, g]) for g in every] for n in numbers}
 
     def _propagate(
         self, window: Window, groups: list[Group], targets: list[Target], radius: int, tuning: Tuning
-    ) -> dict[int, list[Copies]]:
+    ) -> dict[int, list[list[Copies]]]:
         """All targets at once on a device; on the CPU frame by frame, one thread each, which shares two cores better
         than threads inside operations of a few microseconds do (and does not collapse beside a busy encoder)."""
         if self.device.type != "cpu":
@@ -167,31 +170,56 @@ class RegionJob:
         centres = np.stack([columns, rows], 1).astype(np.float32) * block + (block - 1) / 2
         return torch.from_numpy(centres).to(self.device)
 
-    def _block(self, group: int) -> int:
+    @property
+    def _block(self) -> int:
         """In large pictures 2x2 luma pixels share one motion and one decision: four times fewer points to follow."""
-        return 2 if group == 0 and self.view.factor > 1 else 1
+        return 2 if self.view.factor > 1 else 1
 
-    def _single_pixels(self, copies: Copies, hole: np.ndarray, block: int) -> Copies:
-        """Candidates of a hole's pixels in reading order, from those of its blocks."""
-        blocks = shrink_any(hole, block, block)
+    @property
+    def _together(self) -> bool:
+        """Whether a followed block holds whole samples of every plane, so that one trace serves them all."""
+        return self._block > 1 or len(self.view.groups) == 1
+
+    def _single_pixels(self, copies: Copies, group: int, luma: np.ndarray, hole: np.ndarray) -> Copies:
+        """Candidates of a hole's samples in reading order, from those of its blocks."""
+        planes, block = self.view.groups[group], self._block
+        wide = high = block
+        blocks = shrink_any(luma if self._together else hole, block, block)
+        if self._together:
+            wide, high = block // planes.sub_x, block // planes.sub_y
         number = np.cumsum(blocks.ravel(), dtype=np.int64).reshape(blocks.shape) - 1
         rows, columns = np.nonzero(hole)
-        index = torch.from_numpy(number[rows // block, columns // block]).to(self.device)
-        place = torch.from_numpy(rows % block * block + columns % block).to(self.device)
+        index = torch.from_numpy(number[rows // high, columns // wide]).to(self.device)
+        place = torch.from_numpy(rows % high * wide + columns % wide).to(self.device)
         return copies.pixels(index, place)
 
     def _work_mask(self, n: int) -> Picture:
         return self._on_device((self.view.work_hole(n) * np.uint16(HIDDEN))[..., None])
 
-    def _group(self, index: int) -> Group:
-        planes = self.view.groups[index]
-        cell = self.view.factor * GRID
+    def _layer(self, index: int, relative_to: int) -> Layer:
+        """Planes of one size, sampled for points in the pixels of another size."""
+        planes, base = self.view.groups[index], self.view.groups[relative_to]
 
         def image(n: int) -> Picture:
             whole = [self.view.frames[n].planes[p] for p in planes.indices]
             stack = whole[0][..., None] if len(whole) == 1 else np.stack(whole, -1)
             return self._on_device(stack)
 
+        first = 0 if index == 0 else 1
+        chroma = self.view.fmt.floating and self.view.fmt.family == "YUV"
+        return Layer(
+            cached(image),
+            self.view.fmt.level,
+            tuple(128.0 if chroma and p > 0 else 0.0 for p in planes.indices),
+            slice(first, first + len(planes.indices)),
+            planes.sub_x // base.sub_x,
+            planes.sub_y // base.sub_y,
+            cubic=index == 0,
+        )
+
+    def _group(self, index: int) -> Group:
+        planes = self.view.groups[index]
+        cell = self.view.factor * GRID
         height, width = self.view.fmt.plane_shape(planes.indices[0])
         top, left = self.view.rect.top // planes.sub_y, self.view.rect.left // planes.sub_x
         nothing = np.zeros((self.view.rect.height // planes.sub_y, self.view.rect.width // planes.sub_x, 1), np.uint16)
@@ -201,32 +229,37 @@ class RegionJob:
         kept: dict[int | None, Picture] = {}  # by hole: the frames of a held mask share one
 
         def mask(n: int) -> Picture:
-            hole = self.view.part(n, index, "unsafe" if index == 0 else "grown")
             whole = self.view.holes[n]
+            hole = self.view.part(n, index, "unsafe" if index == 0 else "grown")
             key = None if hole is None or whole is None else whole.n
             if key not in kept:
+                if hole is not None and self._together and len(self.view.groups) > 1:
+                    hole = hole | self._under_chroma(n, hole.shape)
                 hidden = nothing if hole is None else nothing | (hole * np.uint16(HIDDEN))[..., None]
-                if self._block(index) > 1:
+                if self._block > 1:
+                    # A block's own pixels, and the chroma samples that are read between: both reach a pixel further.
                     hidden = cv2.dilate(hidden, np.ones((3, 3), np.uint8))[..., None]
                 kept[key] = self._on_device(hidden)
             return kept[key]
 
-        first = 0 if index == 0 else 1
-        chroma = self.view.fmt.floating and self.view.fmt.family == "YUV"
-        base = tuple(128.0 if chroma and p > 0 else 0.0 for p in planes.indices)
+        layers = range(len(self.view.groups)) if self._together else [index]
         return Group(
             cell / planes.sub_x,
             cell / planes.sub_y,
-            self.view.rect.left // planes.sub_x,
-            self.view.rect.top // planes.sub_y,
-            cached(image),
+            left,
+            top,
             mask,
-            self.view.fmt.level,
-            base,
-            self._block(index),
-            index == 0,
-            slice(first, first + len(planes.indices)),
+            tuple(self._layer(k, index) for k in layers),
+            self._block,
         )
+
+    def _under_chroma(self, n: int, shape: tuple[int, int]) -> np.ndarray:
+        """Luma pixels under hidden chroma samples, (h, w) uint8."""
+        planes = self.view.groups[1]
+        hole = self.view.mask(n, 1)
+        if hole is None:
+            return np.zeros(shape, np.uint8)
+        return np.repeat(np.repeat(hole, planes.sub_y, 0), planes.sub_x, 1)
 
     def _spatial(self, n: int, group: int) -> np.ndarray | None:
         hole = self.view.mask(n, group)
@@ -251,7 +284,9 @@ class RegionJob:
         if hole is None or spatial is None:
             nothing = np.zeros(0, np.int64)
             return Filled(planes.indices, nothing, nothing, np.zeros((0, len(planes.indices)), np.float32), np.zeros(0))
-        copies = self._single_pixels(copies, hole, self._block(group))
+        luma = self.view.mask(n, 0)
+        assert luma is not None  # every plane's hole comes from luma's
+        copies = self._single_pixels(copies, group, luma, hole)
         values, copied = self._blend(copies, spatial, hole, planes.sub_x / self.view.factor)
         rows, columns = np.nonzero(hole)
         rows, columns = rows + self.view.rect.top // planes.sub_y, columns + self.view.rect.left // planes.sub_x

@@ -36,7 +36,7 @@ class Planes:
 
 
 def plane_groups(fmt: PictureFormat) -> list[Planes]:
-    """Planes that can be sampled together: all of them, or luma and chroma apart when chroma is subsampled."""
+    """Planes of one size: all of them, or luma and chroma apart when chroma is subsampled."""
     if fmt.family == "YUV" and (fmt.sub_w or fmt.sub_h):
         return [Planes((0,), 1, 1), Planes((1, 2), 1 << fmt.sub_w, 1 << fmt.sub_h)]
     return [Planes(tuple(range(fmt.num_planes)), 1, 1)]

@@ -22,33 +22,48 @@ HIDDEN = 65535  # 16 bits: the least weight OpenCV gives a pixel, 1/1024, must n
 
 
 @dataclass(frozen=True)
+class Layer:
+    """Planes of one size that a group's copies are sampled from.
+
+    Args:
+        image: frame number -> (H, W, C) samples of the whole plane(s).
+        level: one 8-bit level in the unit of `image`.
+        base: (C,) levels of a zero sample: 128 for chroma around zero.
+        channels: where these planes stand among the coarse picture's channels.
+        sub_x, sub_y: the group's pixels per sample.
+        cubic: sample with a 4x4 kernel. The outer pixels of its footprint are not tested: only where the group's mask
+            is at least one pixel wider than what is hidden.
+    """
+
+    image: Callable[[int], Picture]
+    level: float
+    base: tuple[float, ...]
+    channels: slice
+    sub_x: int = 1
+    sub_y: int = 1
+    cubic: bool = False
+
+
+@dataclass(frozen=True)
 class Group:
-    """Planes of one size: luma, chroma, or all three.
+    """Planes that are traced together: luma, chroma, or all.
 
     Args:
         factor_x, factor_y: size of a grid cell in this group's pixels.
         left, top: the region's corner in this group's pixels.
-        image: frame number -> (H, W, C) samples of the whole plane(s).
         mask: frame number -> (h, w, 1) mask of the region, (uint16) HIDDEN = must not be sampled.
-        level: one 8-bit level in the unit of `image`.
-        base: (C,) levels of a zero sample: 128 for chroma around zero.
+        layers: what is sampled.
         block: side of the square of pixels that are traced and tested as one; `mask` must then be grown by one pixel,
             so that a clear sample at the block's centre means that all of its pixels are clear.
-        cubic: sample with a 4x4 kernel. The outer pixels of its footprint are not tested: only where `mask` is at least
-            one pixel wider than what is hidden.
     """
 
     factor_x: float
     factor_y: float
     left: int
     top: int
-    image: Callable[[int], Picture]
     mask: Callable[[int], Picture]
-    level: float
-    base: tuple[float, ...]
-    block: int
-    cubic: bool
-    channels: slice  # of the coarse picture's channels
+    layers: tuple[Layer, ...]
+    block: int = 1
 
 
 @dataclass
@@ -75,18 +90,18 @@ class Window:
 
 @dataclass
 class Copies:
-    """Candidates for the hidden blocks of one group in one frame.
+    """Candidates for the hidden blocks of one layer in one frame.
 
     Args:
-        values: (M, N, block * block, C) float32, 8-bit levels; pixels of a block in reading order.
-        logits: (M, N) float32, -inf where the candidate has nothing.
+        values: (M, N, P, C) float32, 8-bit levels; the layer's P samples of a block in reading order.
+        logits: (M, N) float32, -inf where the candidate has nothing; all layers of a group share one.
     """
 
     values: Tensor
     logits: Tensor
 
     def pixels(self, block: Tensor, place: Tensor) -> Copies:
-        """Candidates of single pixels, given each one's block and its place in it, (P,) both."""
+        """Candidates of single samples, given each one's block and its place in it, (P,) both."""
         return Copies(self.values[:, block, place][:, :, None], self.logits[:, block])
 
 
@@ -101,8 +116,8 @@ class Target:
 
 def propagate(
     window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int, tuning: Tuning = DEFAULT
-) -> dict[int, list[Copies]]:
-    """Copies for every target frame and group: M = 2 directions x K completions candidates per hidden pixel.
+) -> dict[int, list[list[Copies]]]:
+    """Copies for every target frame, group and layer: M = 2 directions x K completions candidates per hidden block.
 
     Args:
         window: grids of all frames within `radius` of the targets.
@@ -112,7 +127,7 @@ def propagate(
         tuning: constants.
 
     Returns:
-        frame number -> one `Copies` per group.
+        frame number -> one list per group, of one `Copies` per layer.
     """
     tracer = _Tracer(window, groups, targets, radius, tuning)
     for k in range(1, radius + 1):
@@ -121,10 +136,11 @@ def propagate(
     return tracer.results
 
 
-def _block_pixels(block: int) -> Tensor:
-    """(block * block, 2) positions of a block's pixels from its centre, x then y, in reading order."""
-    side = torch.arange(block) - (block - 1) / 2
-    return torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).reshape(-1, 2)
+def block_samples(block: int, sub_x: int, sub_y: int) -> Tensor:
+    """(P, 2) positions of a layer's samples of a block, from the block's centre in the layer's samples, x then y."""
+    wide, high = max(1, block // sub_x), max(1, block // sub_y)
+    x, y = torch.arange(wide) - (wide - 1) / 2, torch.arange(high) - (high - 1) / 2
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -133,16 +149,14 @@ class _Open:
 
     Args:
         index: (N,) their numbers.
-        place: (N, 2) pixels in the region.
-        on_grid: (N, 2) cells in the traced part of the grid.
+        place: (N, 4) pixel in the region, x then y, and cell in the traced part of the grid.
     """
 
     index: Tensor
     place: Tensor
-    on_grid: Tensor
 
     def only(self, keep: Tensor) -> _Open:
-        return _Open(self.index[keep], self.place[keep], self.on_grid[keep])
+        return _Open(self.index[keep], self.place[keep])
 
 
 class _Tracer:
@@ -169,22 +183,28 @@ class _Tracer:
         self.hidden = 1 - own
         self.seen = (own > _CLEAR).float().expand(-1, self.completions, -1, -1).clone()
         self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
-        self.pixels = [_block_pixels(group.block).to(self.device) for group in groups]
-        self.results: dict[int, list[Copies]] = {}
+        self.samples = [
+            [block_samples(group.block, layer.sub_x, layer.sub_y).to(self.device) for layer in group.layers]
+            for group in groups
+        ]
+        self.results: dict[int, list[list[Copies]]] = {}
         candidates = 2 * self.completions
         for i, target in enumerate(targets):
             copies = []
             for g, points in enumerate(target.points):
-                num, channels = points.shape[0], len(range(*groups[g].channels.indices(window.colour.shape[-1])))
+                num, group = points.shape[0], groups[g]
+                logits = torch.full((candidates, num), -torch.inf, device=self.device)
+                shapes = [(candidates, num, samples.shape[0]) for samples in self.samples[g]]
                 copies.append(
-                    Copies(
-                        torch.zeros(candidates, num, groups[g].block ** 2, channels, device=self.device),
-                        torch.full((candidates, num), -torch.inf, device=self.device),
-                    )
+                    [
+                        Copies(torch.zeros(*shape, len(layer.base), device=self.device), logits)
+                        for shape, layer in zip(shapes, group.layers, strict=True)
+                    ]
                 )
-                cell = torch.tensor([groups[g].factor_x, groups[g].factor_y], device=self.device)
+                cell = torch.tensor([group.factor_x, group.factor_y], device=self.device)
                 corner = torch.tensor([left, top], device=self.device, dtype=torch.float32)
-                every = _Open(torch.arange(num, device=self.device), points, (points + 0.5) / cell - 0.5 - corner)
+                place = torch.cat([points, (points + 0.5) / cell - 0.5 - corner], 1)
+                every = _Open(torch.arange(num, device=self.device), place)
                 for direction in (1, -1):
                     for c in range(self.completions):
                         self.open[i, direction, g, c] = every
@@ -287,20 +307,15 @@ class _Tracer:
             logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
             position = position + drift * better
             self.position[index] = position.view(len(looking), self.completions, *position.shape[1:])
-        moved = position - self.identity
-        for g, group in enumerate(self.groups):
-            # Per cell and completion: motion; and logit, gain and brightness shift, read where a sample was found.
-            found = torch.cat([logit, gain, shift[..., group.channels]], -1)
-            split = (len(looking), self.completions)
-            for u, motion, fact, source in zip(
-                looking,
-                moved.view(*split, *moved.shape[1:]),
-                found.view(*split, *found.shape[1:]),
-                there.tolist(),
-                strict=True,
-            ):
-                i, direction = self.units[u]
-                self._take(i, direction, g, source + window.first, motion, fact)
+        split = (len(looking), self.completions)
+        moved = (position - self.identity).view(*split, *position.shape[1:])
+        # Per cell and completion: logit, gain and brightness shift, read where a sample was found.
+        found = torch.cat([logit, gain, shift], -1)
+        found = found.view(*split, *found.shape[1:])
+        for u, motion, facts, source in zip(looking, moved, found, there.tolist(), strict=True):
+            i, direction = self.units[u]
+            for g in range(len(self.groups)):
+                self._take(i, direction, g, source + window.first, motion, facts)
 
     def _take(self, i: int, direction: int, g: int, source: int, motion: Tensor, facts: Tensor) -> None:
         """Samples the still open points of one direction that frame `source` shows.
@@ -308,30 +323,35 @@ class _Tracer:
         Args:
             motion: (K, h, w, 2) cells. facts: (K, h, w, 2 + C): logit, gain - 1, brightness shift in levels.
         """
-        group, copies = self.groups[g], self.results[self.targets[i].n][g]
-        image, mask = group.image(source), group.mask(source)
+        group, results = self.groups[g], self.results[self.targets[i].n][g]
+        mask = group.mask(source)
         cell = torch.tensor([group.factor_x, group.factor_y], device=self.device)
         corner = torch.tensor([group.left, group.top], device=self.device)
         for c in range(self.completions):
             still = self.open[i, direction, g, c]
             if still.index.numel() == 0:
                 continue
-            where = torch.addcmul(still.place, sample_points(motion[c], still.on_grid), cell)
+            where = torch.addcmul(still.place[:, :2], sample_points(motion[c], still.place[:, 2:]), cell)
             # Beyond the region neither mask nor flow is known: it counts as hidden.
             hidden = sample_points(mask, where, outside=float(HIDDEN))[:, 0] > 0
             hit = (~hidden).nonzero().flatten()
             if hit.numel() == 0:
                 continue
-            fact = sample_points(facts[c], still.on_grid[hit])
-            pixels = (where[hit] + corner)[:, None] + self.pixels[g]
-            value = sample_points(image, pixels.flatten(0, 1), group.cubic) / group.level
-            value = value.view(hit.numel(), -1, value.shape[1]) + torch.tensor(group.base, device=self.device)
-            if group.channels.start == 0:
-                value[..., 0] *= 1 + fact[:, 1:2]
+            fact = sample_points(facts[c], still.place[hit, 2:])
+            where, taken = where[hit] + corner, still.index[hit]
             m = (0 if direction > 0 else 1) * self.completions + c
-            taken = still.index[hit]
-            copies.values[m, taken] = value + fact[:, None, 2:]
-            copies.logits[m, taken] = fact[:, 0]
+            for layer, samples, copies in zip(group.layers, self.samples[g], results, strict=True):
+                centre = where
+                if layer.sub_x > 1 or layer.sub_y > 1:
+                    sub = torch.tensor([layer.sub_x, layer.sub_y], device=self.device)
+                    centre = (where + 0.5) / sub - 0.5
+                at = (centre[:, None] + samples).flatten(0, 1)
+                value = sample_points(layer.image(source), at, layer.cubic) / layer.level
+                value = value.view(hit.numel(), -1, value.shape[1]) + torch.tensor(layer.base, device=self.device)
+                if layer.channels.start == 0:
+                    value[..., 0] *= 1 + fact[:, 1:2]
+                copies.values[m, taken] = value + fact[:, None, 2:][..., layer.channels]
+            results[0].logits[m, taken] = fact[:, 0]
             self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
 
 
