@@ -143,8 +143,12 @@ def _run(job: Job, container: str, media: Media, folder: JobFolder, report: Repo
     report.phase("putting together", facts.num_frames)
     # in the folder, not beside the output: whatever ends this run, the next one clears it away
     part = folder.path / f"whole.part{job.output.suffix}"
-    segments = mux.look_at(folder.finished())
-    mux.write(part, container, media, segments, facts, lambda done: report.advance(), others=not job.masks_only)
+    request = {
+        "path": str(media.path), "target": str(part), "container": container, "folder": str(folder.path),
+        "facts": dataclasses.asdict(facts), "others": not job.masks_only,
+    }  # fmt: skip
+    for event in run_child("mux", request):
+        report.advance(event.get("count", 0))
     if job.output.exists() and not job.overwrite:
         raise UserError(f"{job.output}: exists by now; -y replaces it")
     with open(part, "rb+") as file, contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ Read with PyAV, so that no ffprobe is needed, which the imageio-ffmpeg wheel doe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from .process import UserError
 
 # A file whose header promises so much more than it holds was cut off. Headers are rounded, and sound may end early.
 MISSING_SECONDS = 0.5
+LOOK_BACK = 3.0  # seconds before the end at which reading begins
 
 KINDS = ("video", "audio", "subtitle", "attachment", "data")
 
@@ -143,17 +144,39 @@ def need_whole(media: Media) -> None:
     Raises:
         UserError: it was cut off.
     """
-    found = 0.0
     with opened(media.path) as container:
-        for packet in container.demux():
-            if packet.pts is not None and packet.stream.type in ("video", "audio"):
-                found = max(found, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        start = (container.start_time or 0) / 1e6
-    if media.duration - (found - max(0.0, start)) > MISSING_SECONDS:
+        start = max(0.0, (container.start_time or 0) / 1e6)
+        # the end first: where the file has one, nothing else need be read
+        end = start + media.duration - MISSING_SECONDS
+        with _forgiving():
+            container.seek(int(max(0.0, end - LOOK_BACK) * 1e6))
+            if _last_time(container) >= end:
+                return
+    with opened(media.path) as container:
+        found = _last_time(container)
+    if found < end:
         raise UserError(
-            f"{media.path}: was cut off, {found:.1f} of {media.duration:.1f} seconds are there; "
+            f"{media.path}: was cut off, {max(0.0, found - start):.1f} of {media.duration:.1f} seconds are there; "
             "--salvage works on what is there"
         )
+
+
+def _last_time(container: Any) -> float:
+    """When the last picture or sound ends, in seconds, from where the file stands on."""
+    found = 0.0
+    for packet in container.demux():
+        if packet.pts is not None and packet.stream.type in ("video", "audio"):
+            found = max(found, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return found
+
+
+@contextmanager
+def _forgiving() -> Iterator[None]:
+    """Go on after an error of PyAV: a file that cannot be searched in is read from its beginning."""
+    import av
+
+    with suppress(av.error.FFmpegError):
+        yield
 
 
 def _stream(stream: Any) -> Stream:

@@ -88,6 +88,26 @@ def render(request: dict[str, Any], emit: Emit) -> None:
     progress.flush()
 
 
+def put_together(request: dict[str, Any], emit: Emit) -> None:
+    """Write the output: {"path", "target", "container", "folder", "facts", "others"}."""
+    from . import mux
+    from .probe import probe
+    from .segments import JobFolder
+    from .source import Facts
+
+    progress = _Progress(emit)
+    mux.write(
+        Path(request["target"]),
+        request["container"],
+        probe(Path(request["path"])),
+        mux.look_at(JobFolder(Path(request["folder"])).finished()),
+        Facts.from_json(request["facts"]),
+        progress.add,
+        others=request["others"],
+    )
+    progress.flush()
+
+
 def _next(frames: Iterator[Any], n: int, masks_only: bool) -> Any:
     import vapoursynth as vs
 
@@ -158,6 +178,7 @@ def selftest(request: dict[str, Any], emit: Emit) -> None:
 TASKS: dict[str, Callable[[dict[str, Any], Emit], None]] = {
     "open": open_source,
     "render": render,
+    "mux": put_together,
     "analyse": analyse,
     "stills": stills,
     "selftest": selftest,
