@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from vswipe.nets import create
-from vswipe.nets.rn import RNB, RNL, Moments, Tape, mix_tapes, region_norm
+from vswipe.nets.rn import RNB, RNL, Moments, Tape, mix_recordings, region_norm
 
 
 def published(x: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
@@ -83,18 +83,18 @@ def test_tape_played_back_is_the_window() -> None:
     base = torch.rand_like(frames)
     with torch.inference_mode():
         whole = net(frames, masks, base)
-        tape = net.statistics(frames, masks, base)
+        recorded, _ = net.statistics(frames, masks, base)
         memory = []
         for t in range(4):
             one = [v[:, t : t + 1] for v in (frames, masks, base)]
-            memory.append(net.remember(net.encode(*one, tape=Tape(tape.recorded)), one[1])[0][0])
+            memory.append(net.remember(net.encode(*one, tape=Tape(recorded)), one[1])[0][0])
         t = 2
         one = [v[:, t : t + 1] for v in (frames, masks, base)]
-        played = Tape(tape.recorded)
+        played = Tape(recorded)
         features = net.encode(*one, tape=played)
         out = net.complete(features, [[m for k, m in enumerate(memory) if k != t]], *one, tape=played)
         alone = net(*one)
-    assert played.position == len(tape.recorded)
+    assert played.position == len(recorded)
     torch.testing.assert_close(out, whole[:, t : t + 1], atol=1e-5, rtol=0)
     assert not torch.allclose(alone, whole[:, t : t + 1], atol=1e-3)
 
@@ -105,7 +105,7 @@ def test_mixed_tapes_and_too_few_samples() -> None:
 
     first = [(moments(100, 0.0), moments(100, 1.0))]
     second = [(moments(100, 1.0), moments(3, 9.0))]
-    (a, b) = mix_tapes(first, second, 0.25)[0]
+    (a, b) = mix_recordings(first, second, 0.25)[0]
     assert a.mean.item() == 0.25
     assert b.mean.item() == 1.0  # three samples say nothing
-    assert mix_tapes(second, first, 0.25)[0][1].mean.item() == 1.0
+    assert mix_recordings(second, first, 0.25)[0][1].mean.item() == 1.0

@@ -109,15 +109,15 @@ def test_foreign_safetensors_load(tmp_path: Path) -> None:
 
 def test_auto_finds_and_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "places", lambda: [tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(ValueError, match=r"create: no opn\.safetensors for opn; searched .*a, .*b"):
+    with pytest.raises(ValueError, match=r"create: no opn_v1\.safetensors for opn; searched .*a, .*b"):
         create("opn", "auto")
     (tmp_path / "b").mkdir()
-    path = save(create("opn", width=0.25), tmp_path / "b" / "opn.safetensors")
+    path = save(create("opn", width=0.25), tmp_path / "b" / "opn_v1.safetensors")
     assert create("opn", "auto").options["width"] == 0.25
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn.safetensors", digest))
+    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn_v1.safetensors", digest))
     create("opn", "auto")
-    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn.safetensors", "0" * 64))
+    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn_v1.safetensors", "0" * 64))
     with pytest.raises(ValueError, match="must have the sha256 0000"):
         create("opn", "auto")
 

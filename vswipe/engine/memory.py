@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vswipe.engine.ring import FrameRing
 from vswipe.nets._memory import Features, Memory
-from vswipe.nets.rn import Moments, Tape, mix_tapes
+from vswipe.nets.rn import Recording, Tape, mix_recordings
 
 
 class Timeline:
@@ -77,6 +77,19 @@ class Inputs:
         return Inputs(*(torch.cat(values, 1) for values in zip(*(p.all for p in parts), strict=True)))
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Reference frames that were run together, their statistics and features (1, T, C, h, w)."""
+
+    frames: tuple[int, ...]
+    recorded: Recording
+    features: Features
+
+    def frame(self, n: int) -> Features:
+        t = self.frames.index(n)
+        return Features(self.features.key[:, t : t + 1], self.features.value[:, t : t + 1])
+
+
 Load = Callable[[int], Inputs]
 
 
@@ -92,7 +105,10 @@ class MemoryBank:
         timeline: cuts.
         radius: frames on each side that are read; they fade out towards it, so that none comes or goes at once.
 
-    Ring kinds: "net.encode" per frame, "net.statistics" per block of two strides and shot.
+    A network with statistics of its own (RNoT) runs over blocks of two reference frames first: that gives their memory
+    and the statistics, which other frames are computed with, changing smoothly from block to block.
+
+    Ring kinds: "net.encode" per frame, "net.block" per block and shot.
     """
 
     def __init__(self, net: Any, ring: FrameRing, place: Hashable, load: Load, timeline: Timeline, radius: int) -> None:
@@ -134,39 +150,48 @@ class MemoryBank:
         return self.net.complete(features, [self.memory(n)], *inputs.all, **options)
 
     def tape(self, n: int) -> Tape | None:
-        """Statistics for frame n: those of the reference frames around it, changing smoothly from block to block.
+        """Statistics for frame n, between those of the two blocks around it.
 
         None: the network has none, or the shot is so short that it holds no reference frame (the frame's own are used).
         """
         if not hasattr(self.net, "statistics"):
             return None
-        block, k = 2 * self.stride, n // (2 * self.stride)
-        share = n % block / block
-        recordings = [self._recording(n, k), self._recording(n, k + 1) if share else None]
-        first, second = recordings
-        if first is not None and second is not None:
-            return Tape(mix_tapes(first, second, share))
-        one = second if first is None else first
+        length = 2 * self.stride
+        k, rest = divmod(n - self.stride / 2, length)  # half a stride: the middle of a block's two frames
+        shot = self.timeline.shot(n, 3 * self.stride, 3 * self.stride)
+        found = []
+        for first in (int(k) * length, int(k + 1) * length):
+            frames = [r for r in (first, first + self.stride) if r in shot]
+            found.append(self._block(frames[0]).recorded if frames else None)
+        before, after = found
+        if before is not None and after is not None:
+            return Tape(mix_recordings(before, after, rest / length))
+        one = after if before is None else before
         return None if one is None else Tape(one)
 
-    def _recording(self, n: int, k: int) -> list[tuple[Moments, Moments]] | None:
-        centre = 2 * self.stride * k
-        shot = self.timeline.shot(n, 3 * self.stride, 3 * self.stride)
-        frames = tuple(r for r in (centre - self.stride, centre, centre + self.stride) if r in shot)
-        if not frames:
-            return None
+    def _block(self, n: int) -> _Block:
+        """The block that reference frame n lies in: those of its two frames that belong to n's shot."""
+        first = n // (2 * self.stride) * 2 * self.stride
+        shot = self.timeline.shot(n, self.stride, self.stride)
+        frames = tuple(r for r in (first, first + self.stride) if r in shot)
 
-        def compute() -> list[tuple[Moments, Moments]]:
-            return self.net.statistics(*Inputs.together([self.load(r) for r in frames]).all).recorded
+        def compute() -> _Block:
+            recorded, features = self.net.statistics(*Inputs.together([self.load(r) for r in frames]).all)
+            return _Block(frames, recorded, Features(features.key.half(), features.value.half()))
 
-        return self.ring.get("net.statistics", (self.place, frames), compute)
+        return self.ring.get("net.block", (self.place, frames), compute)
 
     def _recall(self, n: int) -> Memory:
         if n not in self._recalled:  # within one call: it is a part of the features, and quickly cut out again
-            self._recalled[n] = self.net.remember(self.features(n), self.load(n).masks)[0][0]
+            if hasattr(self.net, "statistics") and n % self.stride == 0:
+                features = self._block(n).frame(n)
+            else:
+                features = self.features(n)
+            self._recalled[n] = self.net.remember(features, self.load(n).masks)[0][0]
         return self._recalled[n]
 
 
 def bank_reach(net: Any, radius: int) -> int:
     """Frames on each side that a memory of this radius may look at."""
-    return radius + (3 * net.spec.reference_stride if hasattr(net, "statistics") else 0)
+    stride = net.spec.reference_stride
+    return max(radius + stride, 3 * stride) if hasattr(net, "statistics") else radius

@@ -30,12 +30,12 @@ class Entry:
 
 
 REGISTRY: dict[str, Entry] = {
-    "opn": Entry("opn:OPN", weights="opn.safetensors"),
-    "tcn": Entry("tcn:TCN", weights="tcn.safetensors"),
-    "rnot": Entry("rnot:RNoT", weights="rnot.safetensors"),
-    "rnnet": Entry("rnnet:RNNet", weights="rnnet.safetensors"),
-    "sttn": Entry("sttn:STTN", weights="sttn.safetensors"),
-    "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn.safetensors"),
+    "opn": Entry("opn:OPN", weights="opn_v1.safetensors"),
+    "tcn": Entry("tcn:TCN", weights="tcn_v1.safetensors"),
+    "rnot": Entry("rnot:RNoT", weights="rnot_v1.safetensors"),
+    "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors"),
+    "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors"),
+    "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn_v1.safetensors"),
 }
 
 

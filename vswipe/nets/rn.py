@@ -8,7 +8,6 @@ computed alone with the statistics of its neighbourhood.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -39,6 +38,9 @@ class Moments:
         )
 
 
+Recording = list[tuple[Moments, Moments]]  # of hole and surroundings, or foreground and background, layer by layer
+
+
 @dataclass
 class Tape:
     """Statistics of all layers, in the order in which they are computed.
@@ -47,8 +49,8 @@ class Tape:
         played: what to use instead of the statistics of what is looked at; None: record.
     """
 
-    played: Sequence[tuple[Moments, Moments]] | None = None
-    recorded: list[tuple[Moments, Moments]] = field(default_factory=list)
+    played: Recording | None = None
+    recorded: Recording = field(default_factory=list)
     position: int = 0
 
     def take(self, own: tuple[Moments, Moments]) -> tuple[Moments, Moments]:
@@ -61,9 +63,7 @@ class Tape:
         return given[0].mixed(own[0], 0.0), given[1].mixed(own[1], 0.0)
 
 
-def mix_tapes(
-    first: Sequence[tuple[Moments, Moments]], second: Sequence[tuple[Moments, Moments]], share: float
-) -> list[tuple[Moments, Moments]]:
+def mix_recordings(first: Recording, second: Recording, share: float) -> Recording:
     """Recorded statistics between two recordings; `share` is the second's."""
     return [(a[0].mixed(b[0], share), a[1].mixed(b[1], share)) for a, b in zip(first, second, strict=True)]
 

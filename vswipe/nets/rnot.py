@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vswipe.nets._blocks import MEAN, STD, ResidualHead, check_inputs, colour, he_init, paste, scaled
 from vswipe.nets._memory import Features, Memory, any_cell, other_frames, read, recall
-from vswipe.nets.rn import RNB, RNL, ResBlock, Tape, run
+from vswipe.nets.rn import RNB, RNL, Recording, ResBlock, Tape, run
 from vswipe.nets.spec import Spec
 
 
@@ -117,11 +117,13 @@ class RNoT(nn.Module):
         """How many entries of a tape `encode` takes; `complete` takes the others."""
         return 3 + 2 * (len(self.ask) + len(self.tell))
 
-    def statistics(self, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> Tape:
-        """Statistics of every layer over a window: what `tape` in `encode` and `complete` plays back."""
+    def statistics(self, frames: Tensor, masks: Tensor, base: Tensor | None = None) -> tuple[Recording, Features]:
+        """Statistics of every layer over a window, to be played back by a `Tape`, and the window's features."""
         tape = Tape()
-        self._run(frames, masks, base, range(frames.shape[1]), tape)
-        return tape
+        features = self.encode(frames, masks, base, tape)
+        memories = other_frames(self.remember(features, masks), range(frames.shape[1]), frames.shape[1])
+        self.complete(features, memories, frames, masks, base, tape)
+        return tape.recorded, features
 
     def forward(
         self, frames: Tensor, masks: Tensor, base: Tensor | None = None, references: Sequence[int] | None = None
@@ -133,14 +135,10 @@ class RNoT(nn.Module):
         """
         check_inputs("rnot", frames, masks, base, self.own)
         self.spec.check_size(*frames.shape[-2:])
-        return self._run(frames, masks, base, range(frames.shape[1]) if references is None else references, None)
-
-    def _run(
-        self, frames: Tensor, masks: Tensor, base: Tensor | None, references: Sequence[int], tape: Tape | None
-    ) -> Tensor:
-        features = self.encode(frames, masks, base, tape)
-        memories = other_frames(self.remember(features, masks), references, frames.shape[1])
-        return self.complete(features, memories, frames, masks, base, tape)
+        features = self.encode(frames, masks, base)
+        chosen = range(frames.shape[1]) if references is None else references
+        memories = other_frames(self.remember(features, masks), chosen, frames.shape[1])
+        return self.complete(features, memories, frames, masks, base)
 
     def _painted(self, frames: Tensor, masks: Tensor, base: Tensor | None) -> Tensor:
         fill = base if self.own and base is not None else self.mean[None].expand_as(frames)
