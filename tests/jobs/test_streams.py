@@ -7,9 +7,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from vswipe.jobs.source import NO_TIME, fill_times
 
 from .conftest import BOX, SIZE, checksum, ffmpeg, num_frames, probe, times
 
@@ -215,6 +218,35 @@ def test_the_encoders_arguments_are_the_users(tmp_path: Path, film: Path, erase:
     stream = probe(output, "-show_streams")["streams"][0]
     assert (stream["codec_name"], stream["pix_fmt"]) == ("hevc", "yuv420p10le")
     assert stream["codec_tag_string"] == "hvc1"
+
+
+def test_mp4_with_chapters_cover_and_timecode(tmp_path: Path, erase: Callable[..., int]) -> None:
+    """Chapters and timecode are data streams in mp4: each is there once, not twice."""
+    source, output = tmp_path / "film.mp4", tmp_path / "film.clean.mp4"
+    (tmp_path / "tags.txt").write_text(TAGS)
+    (tmp_path / "s.srt").write_text("1\n00:00:00,200 --> 00:00:00,900\nhello\n")
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", tmp_path / "cover.jpg")
+    inputs = ["-f", "lavfi", "-i", "sine", "-i", tmp_path / "s.srt", "-i", tmp_path / "tags.txt"]
+    maps = ["-map", "0", "-map", "1", "-map", "2", "-map", "4", "-map_metadata", "3", "-t", "1.2"]
+    codecs = ["-c:v:0", "libx264", "-c:v:1", "copy", "-c:a", "aac", "-c:s", "mov_text"]
+    tags = ["-disposition:v:1", "attached_pic", "-timecode", "01:00:00:00", "-metadata:s:a:0", "language=jpn"]
+    ffmpeg(*SOURCE, *inputs, "-i", tmp_path / "cover.jpg", *maps, *codecs, *tags, source)
+    assert erase(source) == 0
+
+    def media(path: Path) -> list[Any]:
+        return [{**stream, "index": 0} for stream in described(path) if stream["codec_type"] != "data"]
+
+    assert media(output) == media(source)
+    assert sum(bool(stream["disposition"]["attached_pic"]) for stream in media(output)) == 1
+    assert probe(output, "-show_chapters") == probe(source, "-show_chapters")
+    found: list[Any] = [stream for stream in described(output) if stream["codec_type"] == "data"]
+    assert [stream["tags"].get("timecode") for stream in found] == [None, "01:00:00:00"]
+
+
+def test_times_that_are_not_known_are_counted_on() -> None:
+    step = Fraction(3600)
+    assert fill_times([NO_TIME, 3600, NO_TIME, NO_TIME, 14500], step) == [0, 3600, 7200, 10800, 14500]
+    assert fill_times([5, 7], step) == [5, 7]
 
 
 def test_transport_stream(tmp_path: Path, erase: Callable[..., int]) -> None:

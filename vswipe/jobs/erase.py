@@ -122,7 +122,8 @@ def _run(job: Job, container: str, media: Media, folder: JobFolder, report: Repo
     encoding = lossless_gray(threads) if job.masks_only else choose(facts, job.encoder, threads)
     for note in encoding.notes:
         report.note(note)
-    for note in _rehearse(job, container, media, facts, encoding, folder):
+    skip, notes = _rehearse(job, container, media, facts, encoding, folder)
+    for note in notes:
         report.note(note)
 
     resumed = folder.begin(_spec(job, media, facts, encoding))
@@ -146,6 +147,7 @@ def _run(job: Job, container: str, media: Media, folder: JobFolder, report: Repo
     request = {
         "path": str(media.path), "target": str(part), "container": container, "folder": str(folder.path),
         "facts": dataclasses.asdict(facts), "others": not job.masks_only,
+        "skip": skip,
     }  # fmt: skip
     for event in run_child("mux", request):
         report.advance(event.get("count", 0))
@@ -186,8 +188,14 @@ def look(
     return facts
 
 
-def _rehearse(job: Job, container: str, media: Media, facts: Facts, encoding: Encoding, folder: JobFolder) -> list[str]:
-    """Encode one gray frame and have the container take every stream, so that hours of work do not end in a refusal."""
+def _rehearse(
+    job: Job, container: str, media: Media, facts: Facts, encoding: Encoding, folder: JobFolder
+) -> tuple[list[int], list[str]]:
+    """Encode one gray frame and have the container take every stream, so that hours of work do not end in a refusal.
+
+    Returns:
+        Data streams that have to be left out, and what the user should know of them.
+    """
     trial = folder.path / "trial.part.mkv"
     encoder = Encoder((facts.width, facts.height), facts.rate, encoding, trial)
     floating = facts.floating and not job.masks_only
@@ -198,12 +206,19 @@ def _rehearse(job: Job, container: str, media: Media, facts: Facts, encoding: En
     encoder.write_planes([np.zeros(shape, kind) for shape in shapes])
     encoder.close()
     target = folder.path / f"trial.whole.part{job.output.suffix}"
-    left_out = mux.write(
-        target, container, media, mux.look_at({0: trial}), facts, header_only=True, others=not job.masks_only
-    )
+    segments = mux.look_at({0: trial})
+    data = [stream.index for stream in media.streams if stream.kind in ("data", "unknown")]
+    skip: list[int] = []
+    try:
+        notes = mux.write(target, container, media, segments, facts, header_only=True, others=not job.masks_only)
+    except UserError:
+        if not data or job.masks_only:
+            raise
+        skip = data
+        notes = mux.write(target, container, media, segments, facts, header_only=True, skip=skip)
     trial.unlink()
     target.unlink(missing_ok=True)
-    return left_out
+    return skip, notes
 
 
 def _render(job: Job, folder: JobFolder, missing: Sequence[range], index: Path) -> Iterator[Event]:

@@ -68,6 +68,7 @@ def write(
     *,
     header_only: bool = False,
     others: bool = True,
+    skip: Sequence[int] = (),
 ) -> list[str]:
     """Write the file.
 
@@ -80,6 +81,7 @@ def write(
         on_frame: called with the number of frames written.
         header_only: stop where the container has accepted every stream.
         others: copy the source's other streams, chapters and tags.
+        skip: numbers of streams that are left out.
 
     Returns:
         What had to be left out, in words.
@@ -90,7 +92,7 @@ def write(
     import av
 
     options = {"avoid_negative_ts": "disabled"}
-    left_out: list[str] = []
+    left_out = [f"{media.streams[k]} cannot be stored in {container}: it is left out" for k in skip]
     with opened(media.path) as source, opened(segments[0].path) as model:
         if container == "mpegts":
             options |= {"mpegts_copyts": "1", "muxdelay": "0"}
@@ -100,7 +102,7 @@ def write(
             options["movflags"] = "faststart+use_metadata_tags" if own and others else "faststart"
         try:
             with av.open(str(target), "w", format=container, options=options) as output:
-                routes, video = _lay_out(output, container, media, source, model, left_out, others)
+                routes, video = _lay_out(output, container, media, source, model, left_out, others, skip)
                 if others:
                     output.metadata.update({k: v for k, v in source.metadata.items() if not STALE_FILE.match(k)})
                     output.set_chapters(source.chapters())
@@ -121,7 +123,14 @@ def write(
 
 
 def _lay_out(
-    output: Any, container: str, media: Media, source: Any, model: Any, left_out: list[str], others: bool
+    output: Any,
+    container: str,
+    media: Media,
+    source: Any,
+    model: Any,
+    left_out: list[str],
+    others: bool,
+    skip: Sequence[int],
 ) -> tuple[dict[int, Any], Any]:
     """The output's streams in the source's order: source index -> output stream; and the video."""
     routes: dict[int, Any] = {}
@@ -130,7 +139,7 @@ def _lay_out(
         given = source.streams[stream.index]
         if stream.index == media.video:
             video = _add_video(output, container, given, model)
-        elif not others or _is_chapter_track(stream, given, media):
+        elif not others or stream.index in skip or _is_made_anew(container, stream, given, media):
             continue
         elif stream.cover and container == "matroska":
             _attach_cover(output, given)
@@ -184,10 +193,11 @@ def _add_copy(output: Any, container: str, stream: Stream, given: Any, left_out:
     return made
 
 
-def _is_chapter_track(stream: Stream, given: Any, media: Media) -> bool:
-    """mp4 shows its chapters a second time, as a text stream; the muxer makes that one itself."""
-    return bool(media.chapters and stream.kind == "data" and "mp4" in media.format and "mov" in media.format
-                and stream.codec in ("", "bin_data"))  # fmt: skip
+def _is_made_anew(container: str, stream: Stream, given: Any, media: Media) -> bool:
+    """mp4 shows chapters and the video's timecode a second time, as data streams; the muxer makes them itself."""
+    if stream.kind != "data" or container not in ("mp4", "mov"):
+        return False
+    return "timecode" in given.metadata or bool(media.chapters and given.name == "bin_data")
 
 
 def _attach_cover(output: Any, given: Any) -> None:

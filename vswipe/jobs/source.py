@@ -173,13 +173,15 @@ def read_facts(path: Path, opened: dict[str, Any], average: Fraction) -> Facts:
     times = [int(given)] if isinstance(given, int) else [int(time) for time in given]
     rate = Fraction(clip.fps) if clip.fps.numerator else average
     if not rate:
-        span = (times[-1] - times[0]) * unit
+        known = [time for time in times if time != NO_TIME] or [0]
+        span = (known[-1] - known[0]) * unit
         rate = (len(times) - 1) / span if span > 0 else Fraction(25)
     rate = rate.limit_denominator(100_000)
-    if NO_TIME in times:
+    if all(time == NO_TIME for time in times):
         notes.append(f"the file has no timestamps: {float(rate):g} frames/s are taken")
         unit, times = 1 / rate, list(range(len(times)))
-    elif any(b <= a for a, b in pairwise(times)):
+    times = fill_times(times, 1 / rate / unit)
+    if any(b <= a for a, b in pairwise(times)):
         notes.append("some frames were to be shown before the one before them: their times were moved")
         for n in range(1, len(times)):
             times[n] = max(times[n], times[n - 1] + 1)
@@ -199,6 +201,21 @@ def read_facts(path: Path, opened: dict[str, Any], average: Fraction) -> Facts:
         _find_interlaced(clip),
         tuple(notes),
     )
+
+
+def fill_times(times: Sequence[int], step: Fraction) -> list[int]:
+    """Times with those that are NO_TIME counted on from the one before, or back from the first that is known.
+
+    MPEG program streams give one frame in several a time.
+    """
+    known = next((n for n, time in enumerate(times) if time != NO_TIME), 0)
+    filled: list[int] = []
+    last = known
+    for n, time in enumerate(times):
+        if time != NO_TIME:
+            last = n
+        filled.append(time if time != NO_TIME else times[last] + round((n - last) * step))
+    return filled
 
 
 def _first_props(path: Path, clip: Any) -> dict[str, Any]:

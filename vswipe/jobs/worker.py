@@ -89,7 +89,7 @@ def render(request: dict[str, Any], emit: Emit) -> None:
 
 
 def put_together(request: dict[str, Any], emit: Emit) -> None:
-    """Write the output: {"path", "target", "container", "folder", "facts", "others"}."""
+    """Write the output: {"path", "target", "container", "folder", "facts", "others", "skip"}."""
     from . import mux
     from .probe import probe
     from .segments import JobFolder
@@ -104,6 +104,7 @@ def put_together(request: dict[str, Any], emit: Emit) -> None:
         Facts.from_json(request["facts"]),
         progress.add,
         others=request["others"],
+        skip=request["skip"],
     )
     progress.flush()
 
