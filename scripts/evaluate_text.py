@@ -4,8 +4,10 @@
     python scripts/evaluate_text.py drawn --jobs 2       # validation clips, drawn lines, fonts never trained with
     python scripts/evaluate_text.py clean --part all     # all clips as they are: frames that would be changed
     python scripts/evaluate_text.py drawn --sheets FOLDER
+    python scripts/evaluate_text.py drawn --part train --clips 30    # what thresholds are chosen on
+    python scripts/evaluate_text.py erase --clips 8      # AutoSub against Inpaint with the true mask
 
-Drawn: every validation clip of 40 frames or more with the scripts in turn, styles and sizes as in training but with
+Drawn: every clip of 40 frames or more with the scripts in turn, styles and sizes as in training but with
 the held-out fonts and the phrases of `fonts.SCRIPTS`; x264 at CRF 18 to 23. A truth pixel (opacity above 0.1) is
 found if the mask has a pixel within 2 px; a mask pixel is false if no stroke and no plate lies within 2 px.
 """
@@ -71,8 +73,8 @@ def find_masks(planes: Planes, weights: str | None, settings: DetectorSettings) 
 
 
 def draw(index: int, name: str) -> tuple[Planes, list[Line], dict[str, Any]]:
-    """The validation clip `name` with drawn lines, after x264."""
-    clip = next(clip for clip in find_clips("validation") if clip.name == name)
+    """The clip `name` with drawn lines, after x264."""
+    clip = next(clip for clip in find_clips() if clip.name == name)
     planes, fps = clip.read(110)
     rng = overlay_rng(name, "text", "1")
     scripts = trainable_scripts(held_out=True)
@@ -202,6 +204,43 @@ def evaluate_clean(name: str, weights: str | None, settings: DetectorSettings, s
     return {"clip": name, "frames": len(masks), "changed": len(changed)}
 
 
+def evaluate_erase(job: tuple[int, str], weights: str | None, settings: DetectorSettings,
+                   sheets: Path | None) -> dict[str, Any]:  # fmt: skip
+    """PSNR inside the true mask, grown by a pixel, of AutoSub and of Inpaint given the true mask; 48 frames."""
+    coded, lines, about = draw(*job)
+    coded = (coded[0][:48], coded[1][:48], coded[2][:48])
+    clean, _ = next(clip for clip in find_clips() if clip.name == job[1]).read(48)
+    size = coded[0].shape[1:]
+    found = find_masks(coded, weights, settings)
+    truth: list[np.ndarray | None] = []
+    for n in range(len(coded[0])):
+        drawn = np.maximum(*draw_labels(lines, n, size))
+        truth.append((drawn > 5).astype(np.uint8) if drawn.any() else None)
+    grown = [None if mask is None else cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0 for mask in truth]
+    result = dict(about)
+    for name, masks in (("autosub", found), ("true_mask", truth), ("nothing", [None] * len(truth))):
+        luma = erase(coded, masks) if any(mask is not None for mask in masks) else coded[0]
+        squares = [(luma[n][g].astype(float) - clean[0][n][g]) ** 2 for n, g in enumerate(grown) if g is not None]
+        result[name] = round(float(10 * np.log10(255**2 / np.concatenate(squares).mean())), 2)
+    return result
+
+
+def erase(planes: Planes, masks: list[np.ndarray | None]) -> np.ndarray:
+    """Luma (T, H, W) after the engine."""
+    from vswipe.engine.picture import Frame, PictureFormat
+    from vswipe.engine.pipeline import Pipeline
+    from vswipe.engine.settings import Settings
+
+    num_frames, height, width = planes[0].shape
+    frames = {n: Frame(n, tuple(plane[n] for plane in planes)) for n in range(num_frames)}
+    out = tuple(plane.copy() for plane in planes)
+    pipeline = Pipeline(PictureFormat(width, height, "YUV", 8, sub_w=1, sub_h=1), num_frames, Settings())
+    for start in range(0, num_frames, pipeline.chunk):
+        stop = min(start + pipeline.chunk, num_frames)
+        pipeline.render(start, stop, frames, dict(enumerate(masks)), lambda n: tuple(plane[n] for plane in out))
+    return out[0]
+
+
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Totals over clips, by script and by style."""
 
@@ -226,9 +265,9 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["drawn", "clean"])
+    parser.add_argument("what", choices=["drawn", "clean", "erase"])
     parser.add_argument("--weights", help="weight file, or a checkpoint of train_textseg.py (.pt)")
-    parser.add_argument("--part", default="all", choices=["train", "validation", "all"], help="of clean clips")
+    parser.add_argument("--part", default="validation", choices=["train", "validation", "all"])
     parser.add_argument("--clips", type=int, help="only so many, spread over the list")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--min-frames", type=int, default=DetectorSettings.min_frames)
@@ -239,9 +278,10 @@ def main() -> None:
     settings = DetectorSettings(threshold=given.threshold, min_frames=given.min_frames)
     if given.sheets:
         given.sheets.mkdir(parents=True, exist_ok=True)
-    if given.what == "drawn":
-        names = [clip.name for clip in find_clips("validation") if count_frames(clip) >= 40]
-        work: Any = partial(evaluate_drawn, weights=given.weights, settings=settings, sheets=given.sheets)
+    if given.what != "clean":
+        names = [clip.name for clip in find_clips(given.part) if count_frames(clip) >= 40]
+        one = evaluate_drawn if given.what == "drawn" else evaluate_erase
+        work: Any = partial(one, weights=given.weights, settings=settings, sheets=given.sheets)
         jobs: list[Any] = list(enumerate(names))
     else:
         jobs = [clip.name for clip in find_clips(given.part)]
@@ -255,6 +295,9 @@ def main() -> None:
             print(json.dumps(row, ensure_ascii=False), flush=True)
     if given.what == "drawn":
         report: dict[str, Any] = summarise(rows)
+    elif given.what == "erase":
+        names = ("autosub", "true_mask", "nothing")
+        report = {key: round(float(np.mean([row[key] for row in rows])), 2) for key in names}
     else:
         frames, changed = sum(r["frames"] for r in rows), sum(r["changed"] for r in rows)
         report = {"clips": len(rows), "frames": frames, "changed": changed, "share": round(changed / frames, 6)}

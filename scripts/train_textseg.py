@@ -35,8 +35,8 @@ CROP = (160, 256)  # height, width: holds a line of any size, and a batch of 8 t
 BATCH = 8
 RATE = 3e-3  # peak of AdamW's rate, cosine to 2 % of it over the planned time
 WARM_UP = 100  # steps
-CLIPS_HELD = 14  # decoded clips that crops are taken from
-STEPS_PER_CLIP = 3  # steps until one of them is replaced
+CLIPS_AT_FIRST, CLIPS_HELD = 10, 48  # decoded clips that crops are taken from: 30 MB each
+STEPS_PER_CLIP = 6  # steps until one of them is replaced; decoding costs as much as three steps
 HARD_SHARE = 0.35  # of the crops lie where the network was most wrong when their clip came in
 HARD_FRAMES = 3  # frames looked at for that
 SLOW_STEP = 12.0  # seconds; a longer step means that the process was stopped, and counts as none
@@ -69,7 +69,6 @@ class Sampler:
         self.clips: list[Pooled] = []
         self.queue: list[Path] = []
         self.hard: list[list[tuple[int, int, int]]] = []
-        self.taken = 0
         self.batches = 0
 
     def refresh(self) -> None:
@@ -82,7 +81,6 @@ class Sampler:
         clip = load(self.queue.pop())
         self.clips.append(clip)
         self.hard.append([place for _ in range(HARD_FRAMES) for place in self.hard_places(clip)])
-        self.taken += 1
         if len(self.clips) > CLIPS_HELD:
             self.clips.pop(0)
             self.hard.pop(0)
@@ -115,10 +113,10 @@ class Sampler:
 
     def batch(self) -> Batch:
         """The next batch."""
-        while len(self.clips) < min(CLIPS_HELD, 4) or self.taken < CLIPS_HELD:
+        while len(self.clips) < CLIPS_AT_FIRST:
             self.refresh()
         self.batches += 1
-        if self.batches % STEPS_PER_CLIP == 0:
+        if self.batches % (STEPS_PER_CLIP if len(self.clips) == CLIPS_HELD else 2) == 0:
             self.refresh()
         items = [self.crop(int(self.rng.integers(len(self.clips)))) for _ in range(BATCH)]
         return Batch(*(np.stack(parts) for parts in zip(*items, strict=True)))

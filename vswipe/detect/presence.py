@@ -8,6 +8,7 @@ it, whatever moves underneath.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,7 +17,6 @@ _LOCAL = 13  # box over which the local mean is taken, working pixels: about a l
 _JUMP = 0.45  # change of presence between two frames that is a switch, not a fade
 _PRESENT = 0.5  # presence of a line that is shown
 _FAINT = 0.2  # presence below which a fading line is taken to be gone
-_MOST_FADE = 14  # frames
 
 
 class Template:
@@ -47,47 +47,55 @@ def detail(luma: np.ndarray) -> np.ndarray:
     return luma - cv2.blur(luma, (_LOCAL, _LOCAL), borderType=cv2.BORDER_REPLICATE)
 
 
-def edge_of(seen: int, step: int, unseen: int, presence: Callable[[int], float], linked: Callable[[int, int], bool],
-            exists: Callable[[int], bool]) -> int:  # fmt: skip
-    """The last frame, going from `seen` by `step`, that shows the line.
+@dataclass(frozen=True)
+class Edge:
+    """One end of a line.
 
     Args:
-        seen: a frame that shows it.
+        n: the last frame, in the direction looked, that shows it.
+        how: "switch": it is gone in the next frame; "fade": it went slowly; "cut": the shot ends; "open": it goes on
+            to the last frame at hand.
+    """
+
+    n: int
+    how: str
+
+
+def edge_of(seen: int, step: int, presence: Callable[[int], float], linked: Callable[[int, int], bool],
+            exists: Callable[[int], bool]) -> Edge:  # fmt: skip
+    """The end of a line that lies before (`step` -1) or after (1) a frame that shows it.
+
+    Args:
+        seen: the frame.
         step: 1 or -1.
-        unseen: the next frame in this direction that is known not to show it at full strength.
         presence: of the line in a frame.
         linked: whether two neighbouring frames belong to one shot.
         exists: whether there is a frame of this number at hand.
     """
-    here = presence(seen)
     n = seen
-    values = [here]
+    values = [presence(seen)]
     while True:
         following = n + step
-        if not exists(following) or not linked(n, following):
-            return n
+        if not exists(following):
+            return Edge(n, "open")
+        if not linked(n, following):
+            return Edge(n, "cut")
         value = presence(following)
-        beyond = (following - unseen) * step >= 0
         if values[-1] - value > _JUMP and value < _PRESENT:
-            return n  # switched off
-        if value < _FAINT or (beyond and value > values[-1] + 0.1):
-            return _faded_out(n, step, values, following, linked, exists)
-        if beyond and abs(following - unseen) > _MOST_FADE:
-            return n
+            return Edge(n, "switch")
+        if value < _FAINT or (values[-1] < _PRESENT and value > values[-1] + 0.1):
+            rest = _rest_of_fade(values)
+            while rest > 0 and exists(n + step) and linked(n, n + step):
+                n += step
+                rest -= 1
+            return Edge(n, "fade")
         values.append(value)
         n = following
 
 
-def _faded_out(n: int, step: int, values: list[float], following: int, linked: Callable[[int, int], bool],
-               exists: Callable[[int], bool]) -> int:  # fmt: skip
-    """What is left of a fade after presence fell below what can be told: as many frames as its slope leaves."""
+def _rest_of_fade(values: list[float]) -> int:
+    """Frames of a fade after presence fell below what can be told: as many as its slope leaves."""
     if len(values) < 3 or values[-1] > 0.75:
-        return n
+        return 0
     slope = (values[-3] - values[-1]) / 2
-    if slope < 0.03:
-        return n
-    rest = min(int(values[-1] / slope), 3)
-    while rest > 0 and exists(n + step) and linked(n, n + step):
-        n += step
-        rest -= 1
-    return n
+    return min(int(values[-1] / slope), 3) if slope > 0.03 else 0

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vswipe.detect.perceive import Evidence
-from vswipe.detect.presence import Template, detail, edge_of
+from vswipe.detect.presence import Edge, Template, detail, edge_of
 
 _LOW, _HIGH = 0.3, 0.6  # of the network's probability: what may belong to a row, and what makes one
 _GAP = (0.045, 0.008)  # across and down, shares of the height: strokes closer than this belong to one row
@@ -84,20 +84,22 @@ class Track:
     """A line while it stands, as far as a window shows it.
 
     Args:
-        keys: looked-at frames that show it.
+        keys: looked-at frames whose evidence shows it.
         rows: its row in each of them.
-        first, last: frames it is shown in.
-        left, top: of the pooled crops.
+        first, last: its ends.
+        left, top, right, bottom: of the pooled crops, right and bottom excluded.
         strokes: (h, w) float32, probability pooled over the keys.
         box: (h, w) float32, the same for the plate.
     """
 
     keys: list[int] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    first: int = 0
-    last: int = 0
+    first: Edge = field(default_factory=lambda: Edge(0, "open"))
+    last: Edge = field(default_factory=lambda: Edge(0, "open"))
     left: int = 0
     top: int = 0
+    right: int = 0
+    bottom: int = 0
     strokes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     box: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -146,39 +148,46 @@ def follow(rows: Mapping[int, Sequence[Row]], lumas: Mapping[int, np.ndarray],
     return tracks
 
 
-def pool(track: Track, evidence: Mapping[int, Evidence], margin: int) -> None:
-    """Average the evidence of a track's frames: strokes stand still, errors do not."""
-    height, width = evidence[track.keys[0]].strokes.shape
-    left = max(0, min(r.left for r in track.rows) - margin) // 2 * 2
-    top = max(0, min(r.top for r in track.rows) - margin) // 2 * 2
-    right = min(width, max(r.right for r in track.rows) + margin)
-    bottom = min(height, max(r.bottom for r in track.rows) + margin)
-    track.left, track.top = left, top
-    total = np.zeros((bottom - top, right - left), np.float32)
-    plate = np.zeros_like(total)
-    for n in track.keys:
-        total += evidence[n].strokes[top:bottom, left:right]
-        half = evidence[n].box[top // 2 : -(-bottom // 2), left // 2 : -(-right // 2)]
-        plate += cv2.resize(half, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
-    track.strokes = total / np.float32(255 * len(track.keys))
-    track.box = plate / np.float32(255 * len(track.keys))
+def place(track: Track, size: tuple[int, int], margin: int) -> None:
+    """Choose the crop that a track is pooled in: its rows and `margin` pixels around, on whole chroma samples."""
+    height, width = size
+    track.left = max(0, min(r.left for r in track.rows) - margin) // 2 * 2
+    track.top = max(0, min(r.top for r in track.rows) - margin) // 2 * 2
+    track.right = min(width, max(r.right for r in track.rows) + margin)
+    track.bottom = min(height, max(r.bottom for r in track.rows) + margin)
 
 
-def find_span(track: Track, lumas: Mapping[int, np.ndarray], keys: Sequence[int],
-         linked: Callable[[int, int], bool]) -> bool:  # fmt: skip
-    """Find the first and last frame of a pooled track; False when its look does not hold.
+def pool(track: Track, evidence: Mapping[int, Evidence], keys: Sequence[int]) -> None:
+    """Average the evidence of frames that show a placed track: strokes stand still, errors do not."""
+    rows, columns = slice(track.top, track.bottom), slice(track.left, track.right)
+    half = slice(track.top // 2, -(-track.bottom // 2)), slice(track.left // 2, -(-track.right // 2))
+    shape = track.bottom - track.top, track.right - track.left
+    total, plate = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for n in keys:
+        total += evidence[n].strokes[rows, columns]
+        plate += cv2.resize(evidence[n].box[half], (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+    track.strokes = total / np.float32(255 * len(keys))
+    track.box = plate / np.float32(255 * len(keys))
+
+
+def find_span(track: Track, evidence: Mapping[int, Evidence], lumas: Mapping[int, np.ndarray],
+              linked: Callable[[int, int], bool]) -> bool:  # fmt: skip
+    """Find the ends of a placed track and pool it over all looked-at frames between them.
 
     Args:
-        track: pooled.
+        track: placed.
+        evidence: of all looked-at frames of the window.
         lumas: (H, W) uint8 at working size, every frame of the window.
-        keys: all looked-at frames of the window, in order.
         linked: whether two neighbouring frames belong to one shot.
+
+    Returns:
+        False when its look does not hold even where the evidence shows it.
     """
-    h, w = track.strokes.shape
-    part = np.s_[track.top : track.top + h, track.left : track.left + w]
+    pool(track, evidence, track.keys)
     strokes = track.strokes >= 0.5
     if int(strokes.sum()) < _LEAST_STROKES:
         return False
+    part = np.s_[track.top : track.bottom, track.left : track.right]
     template = Template([lumas[n][part] for n in track.keys], strokes)
     known: dict[int, float] = {}
 
@@ -191,7 +200,10 @@ def find_span(track: Track, lumas: Mapping[int, np.ndarray], keys: Sequence[int]
     shown = [n for n in track.keys if presence(n) > 0.5]
     if not shown:
         return False
-    step = keys[1] - keys[0] if len(keys) > 1 else 1
-    track.first = edge_of(shown[0], -1, shown[0] - step, presence, linked, lumas.__contains__)
-    track.last = edge_of(shown[-1], 1, shown[-1] + step, presence, linked, lumas.__contains__)
+    track.first = edge_of(shown[0], -1, presence, linked, lumas.__contains__)
+    track.last = edge_of(shown[-1], 1, presence, linked, lumas.__contains__)
+    # Where its look stands but the evidence is missing counts against it: textures come and go, lines do not. Frames
+    # in which it is faint say nothing.
+    span = [n for n in evidence if track.first.n <= n <= track.last.n and presence(n) > 0.7] or shown
+    pool(track, evidence, span)
     return True
