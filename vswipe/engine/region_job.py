@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
-from vswipe.engine.window import WindowPlan
+from vswipe.engine.window import STEADY, WindowPlan
 from vswipe.ops.morphology import depth_inside, shrink_any
-from vswipe.ops.sampling import Picture
+from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
 from vswipe.restore.propagate import HIDDEN, Copies, Group, Layer, Target, Window, blend, propagate
 from vswipe.restore.spatial import fill, refine
+from vswipe.restore.steady import Neighbour, agreement, average
 
 
 @dataclass
@@ -31,6 +32,56 @@ class Filled:
     columns: np.ndarray
     values: np.ndarray
     copied: np.ndarray
+
+
+@dataclass
+class Raw:
+    """A plane group's samples of one frame before they are steadied: (N, C) levels, and (N,) the copied share."""
+
+    values: np.ndarray
+    copied: np.ndarray
+
+
+class Outputs:
+    """Filled frames of one region, as pictures: what steadying reads.
+
+    Args:
+        view: the region.
+        raw: frame number -> `Raw` per plane group; frames without a hole are not in it and show the source.
+        device: torch device.
+    """
+
+    def __init__(self, view: RegionView, raw: Mapping[int, list[Raw]], device: torch.device) -> None:
+        self.view, self.raw, self.device = view, raw, device
+        self._levels = cached(self._filled_levels)
+        self.grid = cached(self._grid)
+
+    def _filled_levels(self, n: int) -> list[np.ndarray]:
+        pictures = [self.view.levels(n, g) for g in range(len(self.view.groups))]
+        for g, picture in enumerate(pictures):
+            hole = self.view.mask(n, g)
+            if hole is not None:
+                picture[hole > 0] = self.raw[n][g].values
+        return pictures
+
+    def image(self, n: int, group: int) -> Picture:
+        """(h, w, C) levels of one plane group."""
+        picture = self._levels(n)[group]
+        return picture if self.device.type == "cpu" else torch.from_numpy(picture).to(self.device)
+
+    def _grid(self, n: int) -> Tensor:
+        """(H, W) luma on the coarse grid."""
+        cell = self.view.factor * GRID
+        luma = self.view.luma(self._levels(n)[0])
+        size = (luma.shape[1] // cell, luma.shape[0] // cell)
+        return torch.from_numpy(cv2.resize(luma, size, interpolation=cv2.INTER_AREA)).to(self.device)
+
+    @staticmethod
+    def identity(like: Tensor) -> Tensor:
+        """(H, W, 2) each cell's own position."""
+        y, x = torch.meshgrid(*(torch.arange(s, dtype=torch.float32, device=like.device) for s in like.shape[:2]),
+                              indexing="ij")  # fmt: skip
+        return torch.stack([x, y], -1)
 
 
 @dataclass
@@ -126,23 +177,58 @@ class RegionJob:
         return {n: to_bytes(picture) for n, picture in done.items()}
 
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
-        """Fills all planes of the given masked frames."""
+        """Fills all planes of the given masked frames, steadied along the motion."""
         plan = self.plan
-        reach = plan.reach(numbers[0], numbers[-1] + 1, plan.radius)
+        around = self._around(numbers)
+        found = {n: self.view.ring.find("raw", (self.view.rect, n)) for n in around}
+        kept: dict[int, list[Raw]] = {n: raw for n, raw in found.items() if raw is not None}
+        missing = [n for n in around if n not in kept]
+        reach = plan.reach(around[0], around[-1] + 1, plan.radius)
         pictures = self.first_pass(reach)
-        every = range(len(self.view.groups))
         with self.clock("flow"):
             flows = self._flows("flow2", reach[:-1], pictures.__getitem__)
+        with self.clock("copy"):
+            window = self._window(reach, flows, pictures.__getitem__)
+        kept |= self._second_raw(missing, window)
+        with self.clock("steady"):
+            outputs = Outputs(self.view, kept, self.device)
+            steadied = self.pool.map(lambda n: self._finished(n, outputs, window), numbers)
+            return dict(zip(numbers, steadied, strict=True))
+
+    def _around(self, numbers: list[int]) -> list[int]:
+        """The masked frames that the given ones are averaged with, and themselves."""
+        wanted = set(numbers)
+        for n in numbers:
+            for direction in (1, -1):
+                wanted |= {k for k in self._neighbours(n, direction) if self.view.mask(k) is not None}
+        return sorted(wanted)
+
+    def _neighbours(self, n: int, direction: int) -> list[int]:
+        """Frames of the same shot within STEADY on one side, nearest first."""
+        found = []
+        for k in range(1, STEADY + 1):
+            pair = n + k - 1 if direction > 0 else n - k
+            if not self.linked(pair):
+                break
+            found.append(n + direction * k)
+        return found
+
+    def _second_raw(self, numbers: list[int], window: Window) -> dict[int, list[Raw]]:
+        """All planes' samples of the given masked frames, each frame filled on its own."""
+        every = range(len(self.view.groups))
         with self.clock("spatial"):
             tasks = [(n, g) for n in numbers for g in every]
             spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
         with self.clock("copy"):
             traced = [0] if self._together else list(every)  # the planes whose pixels are followed
             targets = [Target(n, [self._points(self.view.mask(n, g), self._block) for g in traced]) for n in numbers]
-            window, groups = self._window(reach, flows, pictures.__getitem__), [self._group(g) for g in traced]
-            copies = self._propagate(window, groups, targets, plan.radius, self.tuning)
+            groups = [self._group(g) for g in traced]
+            copies = self._propagate(window, groups, targets, self.plan.radius, self.tuning)
             layers = {n: [copy for group in groups for copy in group] for n, groups in copies.items()}
-            return {n: [self._filled(n, g, layers[n][g], spatial[n, g]) for g in every] for n in numbers}
+            raw = {n: [self._raw(n, g, layers[n][g], spatial[n, g]) for g in every] for n in numbers}
+        for n, groups_of in raw.items():
+            self.view.ring.put("raw", (self.view.rect, n), groups_of)
+        return raw
 
     def _propagate(
         self, window: Window, groups: list[Group], targets: list[Target], radius: int, tuning: Tuning
@@ -278,28 +364,57 @@ class RegionJob:
         depth = torch.from_numpy(depth_inside(hole)[where] * np.float32(pixel)).to(self.device)
         return blend(copies, torch.from_numpy(spatial[where]).to(self.device), depth, self.tuning)
 
-    def _filled(self, n: int, group: int, copies: Copies, spatial: np.ndarray | None) -> Filled:
-        hole = self.view.mask(n, group)
+    def _raw(self, n: int, group: int, copies: Copies, spatial: np.ndarray | None) -> Raw:
+        hole, luma = self.view.mask(n, group), self.view.mask(n, 0)
         planes = self.view.groups[group]
-        if hole is None or spatial is None:
-            nothing = np.zeros(0, np.int64)
-            return Filled(planes.indices, nothing, nothing, np.zeros((0, len(planes.indices)), np.float32), np.zeros(0))
-        luma = self.view.mask(n, 0)
-        assert luma is not None  # every plane's hole comes from luma's
+        if hole is None or luma is None or spatial is None:
+            return Raw(np.zeros((0, len(planes.indices)), np.float32), np.zeros(0, np.float32))
         copies = self._single_pixels(copies, group, luma, hole)
         values, copied = self._blend(copies, spatial, hole, planes.sub_x / self.view.factor)
+        return Raw(values.cpu().numpy(), copied.cpu().numpy())
+
+    def _finished(self, n: int, outputs: Outputs, window: Window) -> list[Filled]:
+        """All planes of one frame: averaged with its neighbours, grain put back, places in the whole planes."""
+        weighed = []
+        for direction in (1, -1):
+            motion: Tensor | None = None
+            for other in self._neighbours(n, direction):
+                pair = (other - 1 if direction > 0 else other) - window.first
+                flow = (window.forward if direction > 0 else window.backward)[pair, ..., :2]
+                if motion is None:
+                    motion = flow
+                else:
+                    motion = motion + warp(flow.contiguous(), outputs.identity(flow[0]) + motion)
+                weight = agreement(outputs.grid(n), outputs.grid(other), motion)
+                best = weight.argmax(0)  # the completion that agrees better, cell by cell
+                pick = best[None, ..., None].expand(-1, -1, -1, 2)
+                chosen = torch.cat([motion.gather(0, pick)[0], weight.gather(0, best[None])[0][..., None]], -1)
+                weighed.append((other, chosen))
+        return [self._plane(n, g, outputs, weighed) for g in range(len(self.view.groups))]
+
+    def _plane(self, n: int, group: int, outputs: Outputs, weighed: list[tuple[int, Tensor]]) -> Filled:
+        planes, hole, raw = self.view.groups[group], self.view.mask(n, group), outputs.raw[n][group]
+        if hole is None:
+            nothing = np.zeros(0, np.int64)
+            return Filled(planes.indices, nothing, nothing, raw.values, raw.copied)
         rows, columns = np.nonzero(hole)
-        rows, columns = rows + self.view.rect.top // planes.sub_y, columns + self.view.rect.left // planes.sub_x
-        height, width = self.view.fmt.plane_shape(planes.indices[0])
-        real = (rows < height) & (columns < width)
-        result, share = values.cpu().numpy(), copied.cpu().numpy()
+        points = torch.from_numpy(np.stack([columns, rows], 1).astype(np.float32)).to(self.device)
+        side = self.view.factor * GRID
+        cell = torch.tensor([side / planes.sub_x, side / planes.sub_y], device=self.device)
+        neighbours = [Neighbour(outputs.image(other, group), facts) for other, facts in weighed]
+        own = torch.from_numpy(raw.values).to(self.device)
+        mean, kept = average(own, points, (points + 0.5) / cell - 0.5, cell, neighbours, cubic=group == 0)
+        result, share = mean.cpu().numpy(), raw.copied
         if self.grain:
             picture = self.view.levels(n, group)
             sigma = np.array(
                 [grain_around(np.ascontiguousarray(picture[..., c]), hole) for c in range(picture.shape[2])]
             )
             seed = (n, group, self.view.rect.left, self.view.rect.top)
-            result = add_grain(result, self.grain * sigma, 1 - share, seed)
+            result = add_grain(result, self.grain * sigma, 1 - share * kept.cpu().numpy(), seed)
+        rows, columns = rows + self.view.rect.top // planes.sub_y, columns + self.view.rect.left // planes.sub_x
+        height, width = self.view.fmt.plane_shape(planes.indices[0])
+        real = (rows < height) & (columns < width)
         return Filled(planes.indices, rows[real], columns[real], result[real], share[real])
 
 

@@ -108,6 +108,10 @@ class RegionView:
             stack[..., chroma] += 128
         return stack
 
+    def luma(self, levels: np.ndarray) -> np.ndarray:
+        """(h, w) luma of the first plane group's levels."""
+        return levels @ np.array(_LUMA, np.float32) if self.fmt.family == "RGB" else levels[..., 0]
+
     def basics(self, n: int) -> dict[str, np.ndarray]:
         """Working luma with its visible share, and the coarse picture with its own."""
 
@@ -115,7 +119,7 @@ class RegionView:
             main = self.levels(n, 0)
             mask = self.mask(n, 0)
             known = np.ones(main.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
-            luma = main @ np.array(_LUMA, np.float32) if self.fmt.family == "RGB" else main[..., 0]
+            luma = self.luma(main)
             work, share = shrink_known(np.ascontiguousarray(luma), known, self.factor)
             coarse, valid = shrink_known(main, known, self.factor * GRID)
             coarse = coarse.reshape(*valid.shape, -1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCENE_MARGIN = 2  # frames on each side that the cut test of a pair looks at
+STEADY = 2  # frames on each side that a filled frame is averaged with
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class WindowPlan:
 
     @property
     def before(self) -> int:
-        """Frames needed before a chunk: the radius, rounded up to whole blocks, and what those blocks need."""
-        return -(-self.radius // self.chunk) * self.chunk + self.first_radius + SCENE_MARGIN
+        """Frames needed before a chunk: the radius around each frame it is averaged with, rounded up to whole blocks,
+        and what those blocks need."""
+        return -(-(self.radius + STEADY) // self.chunk) * self.chunk + self.first_radius + SCENE_MARGIN
 
     @property
     def after(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to 
 _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
+_DRIFT_BLUR = 6.0  # cells: drift adds up smoothly, what the flow adds to that flickers
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Tuning:
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
     shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
     look: float = 0.01  # share of a hole a distance must newly show to be looked at
-    event: float = 0.1  # share from which the drift is corrected there, too
+    event: float = 0.2  # share from which the drift is corrected there, too
     register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
     register_gain: float = 0.05  # logits by which the correction must improve the comparison
@@ -74,7 +76,8 @@ def registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Ten
     out = []
     for first, second, hole in zip(mine, theirs, hidden, strict=True):
         flow = np.clip(fine_flow(first, second), -_LARGEST_DRIFT, _LARGEST_DRIFT)
-        out.append(push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32)))
+        flow = push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32))
+        out.append(cv2.GaussianBlur(flow, (0, 0), _DRIFT_BLUR))
     return torch.from_numpy(np.stack(out)).to(position.device)
 
 
@@ -124,10 +127,13 @@ def compare(
     gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
     # Chroma fades with luma, around its own zero; its mean shift already says so.
     shift = torch.cat([shift[..., :1] - gain * centre, shift[..., 1:]], -1)
-    if float(sums[..., 2].abs().mean()) > _FADE * float(total.mean()):
+    # Each of the batch for itself: what is compared beside it must not change a result.
+    fading = sums[..., 2].abs().mean((1, 2)) > _FADE * total[..., 0].mean((1, 2))
+    if bool(fading.any()):
         # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
         rest = (difference[..., :1] - gain * image[..., :1] - shift[..., :1]).abs() * weight
-        residual = torch.minimum(residual, around(rest) * inverse + tuning.shift_penalty)
+        explained = torch.minimum(residual, around(rest) * inverse + tuning.shift_penalty)
+        residual = torch.where(fading[:, None, None, None], explained, residual)
     residual = torch.where(seen, residual, NOT_SEEN)
     logit = (
         tuning.bias

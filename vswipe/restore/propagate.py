@@ -211,7 +211,12 @@ class _Tracer:
             self.results[target.n] = copies
 
     def _bounds(self) -> tuple[int, int, int, int]:
-        """Part of the grid within reach of a comparison box around any target's hole."""
+        """Part of the grid within reach of a comparison box around any target's hole.
+
+        Boxes that are cut off at its border weigh differently: it must not depend on which frames are filled together.
+        """
+        if self.device.type != "cpu":
+            return 0, self.window.valid.shape[1], 0, self.window.valid.shape[2]
         hidden = torch.stack([self.window.valid[t.n - self.window.first] < 1 for t in self.targets]).any(0)
         rows, columns = hidden.any(1).nonzero().flatten(), hidden.any(0).nonzero().flatten()
         height, width = hidden.shape
@@ -251,9 +256,11 @@ class _Tracer:
         self.path = self.path + moved[..., 2]
         uncovered = self._uncovered(k)
         looking = [u for u, gain in enumerate(uncovered) if k == 1 or gain > self.tuning.look]
-        if looking:
-            register = k in self.tuning.register_at or max(uncovered[u] for u in looking) > self.tuning.event
-            self._look(looking, k, register and self.tuning.register)
+        if self.tuning.register:
+            drifted = [u for u in looking if k in self.tuning.register_at or uncovered[u] > self.tuning.event]
+            self._look(drifted, k, register=True)
+            looking = [u for u in looking if u not in drifted]
+        self._look(looking, k, register=False)
         return True
 
     def _uncovered(self, k: int) -> list[float]:
@@ -284,6 +291,8 @@ class _Tracer:
     def _look(self, looking: list[int], k: int, register: bool) -> None:
         """Compares and samples the given units; with `register`, after correcting their drift."""
         window, tuning = self.window, self.tuning
+        if not looking:
+            return
         index = torch.tensor(looking, device=self.device)
         self.seen[index] = torch.maximum(self.seen[index], self.clear[index])
         here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in looking], device=self.device)

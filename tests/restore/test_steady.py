@@ -1,0 +1,60 @@
+"""Averaging a filled frame with its neighbours along the motion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vswipe.restore.steady import Neighbour, agreement, average
+
+HEIGHT, WIDTH = 12, 16
+
+
+def texture(seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).uniform(0, 255, (HEIGHT, WIDTH)).astype(np.float32))
+
+
+def motion(x: float, y: float) -> torch.Tensor:
+    return torch.tensor([x, y]).expand(1, HEIGHT, WIDTH, 2)
+
+
+def test_what_moved_as_told_agrees_fully():
+    own = texture()
+    other = torch.roll(own, (1, 2), (0, 1))  # down by one, right by two
+    weight = agreement(own, other, motion(2, 1))[0]
+    assert weight[: HEIGHT - 3, : WIDTH - 4].min() == pytest.approx(1)
+
+
+def test_what_leaves_the_picture_has_no_weight():
+    weight = agreement(texture(), texture(), motion(3, 0))[0]
+    assert weight[:, WIDTH - 3 :].max() == 0
+
+
+def test_what_differs_has_little_weight():
+    assert agreement(texture(1), texture(2), motion(0, 0)).mean() < 1e-3
+    own = torch.full((HEIGHT, WIDTH), 100.0)
+    assert agreement(own, own + 6, motion(0, 0))[0, 5, 5] == pytest.approx(float(np.exp(-1)), rel=1e-5)
+
+
+def test_mean_by_hand():
+    """One point at (4, 3) with value 10; neighbours show 16 and 40 there, with weights 1 and 0.5."""
+    facts = [torch.zeros(HEIGHT, WIDTH, 3), torch.zeros(HEIGHT, WIDTH, 3)]
+    facts[0][..., 2], facts[1][..., 2] = 1.0, 0.5
+    facts[1][..., 0] = 1.0  # cells of two pixels: two pixels to the right
+    images = [np.full((2 * HEIGHT, 2 * WIDTH, 1), 16, np.float32), np.zeros((2 * HEIGHT, 2 * WIDTH, 1), np.float32)]
+    images[1][3, 6] = 40
+    neighbours = [Neighbour(image, fact) for image, fact in zip(images, facts, strict=True)]
+    points = torch.tensor([[4.0, 3.0]])
+    values, kept = average(
+        torch.tensor([[10.0]]), points, (points + 0.5) / 2 - 0.5, torch.tensor([2.0, 2.0]), neighbours, cubic=False
+    )
+    assert float(values) == pytest.approx((10 + 16 + 0.5 * 40) / 2.5, rel=1e-4)
+    assert float(kept) == pytest.approx((1 + 1 + 0.25) / 2.5**2, rel=1e-5)
+
+
+def test_alone_a_frame_stays_as_it_is():
+    values = torch.tensor([[3.0, 4.0]])
+    out, kept = average(values, torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(2), [], cubic=True)
+    assert torch.equal(out, values)
+    assert float(kept) == 1
