@@ -31,7 +31,9 @@ class BrightPerception:
         if weights is not None:
             raise ValueError(f"textseg: weights must be a file, got {weights}")
 
-    def see(self, n: int, frames: Mapping[int, WorkingFrame], num_frames: int, size: WorkingSize) -> Evidence:
+    def see(
+        self, n: int, frames: Mapping[int, WorkingFrame], num_frames: int, size: WorkingSize, mirrored: bool = False
+    ) -> Evidence:
         type(self).looks += 1
         assert all(k in frames for k in range(max(0, n - RADIUS), min(num_frames, n + RADIUS + 1)))
         luma = frames[n].luma[: size.height, : size.width]

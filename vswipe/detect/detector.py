@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vswipe.detect.perceive import Evidence, Perception
-from vswipe.detect.subtitle import BlockMasks, DetectorPlan, DetectorSettings, find_events
+from vswipe.detect.subtitle import KEY, BlockMasks, DetectorPlan, DetectorSettings, find_events
 from vswipe.detect.tracks import Row, find_rows
 from vswipe.detect.working import WorkingFrame, WorkingSize, working_frame
 from vswipe.nets.textseg import RADIUS
@@ -119,7 +119,7 @@ class SubtitleDetector:
     def _evidence(self, n: int, frames: Mapping[int, WorkingFrame]) -> Evidence:
         found = self._store.find("evidence", n)
         if found is None:
-            found = self._perception.see(n, frames, self.plan.num_frames, self.size)
+            found = self._perception.see(n, frames, self.plan.num_frames, self.size, mirrored=n // KEY % 2 == 1)
             self._store.put("evidence", n, found)
         return found
 

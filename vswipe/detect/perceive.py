@@ -44,11 +44,14 @@ class Perception:
         net = (net or load_textseg(weights)).eval().fused()
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
-    def see(self, n: int, frames: Mapping[int, WorkingFrame], num_frames: int, size: WorkingSize) -> Evidence:
+    def see(
+        self, n: int, frames: Mapping[int, WorkingFrame], num_frames: int, size: WorkingSize, mirrored: bool = False
+    ) -> Evidence:
         """The evidence of frame n.
 
         Args:
             n: its number.
+            mirrored: look at it from left to right: errors differ, so that frames seen both ways average better.
             frames: working frames n - RADIUS to n + RADIUS, as far as the clip has them.
             num_frames: length of the clip.
             size: of the clip.
@@ -57,8 +60,12 @@ class Perception:
         luma = torch.from_numpy(describe([frames[k].luma for k in numbers]))[None]
         chroma = torch.from_numpy(frames[n].chroma)[None]
         with torch.inference_mode():
-            scaled = (x.to(self.device).to(self.dtype) / 255 for x in (luma, chroma))
+            scaled = [x.to(self.device).to(self.dtype) / 255 for x in (luma, chroma)]
+            if mirrored:
+                scaled = [x.flip(-1) for x in scaled]
             strokes, box = self.net(*(x.contiguous(memory_format=torch.channels_last) for x in scaled))
+            if mirrored:
+                strokes, box = strokes.flip(-1), box.flip(-1)
             strokes, box = ((x[0, 0].float().sigmoid() * 255).round().to(torch.uint8).cpu() for x in (strokes, box))
         return Evidence(
             np.ascontiguousarray(strokes.numpy()[: size.height, : size.width]),

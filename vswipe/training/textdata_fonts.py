@@ -168,8 +168,8 @@ def random_line(rng: np.random.Generator, script: str, font: Path) -> str:
     units, marks = _usable(font, script)
     words = []
     for _ in range(int(rng.integers(letters.words[0], letters.words[1] + 1))):
-        if marks and rng.random() < 0.04:
-            words.append("".join(rng.choice([m for m in marks if m.isdigit()] or ["1"], int(rng.integers(1, 5)))))
+        if "1" in marks and rng.random() < 0.04:
+            words.append("".join(rng.choice([m for m in marks if m.isdigit()], int(rng.integers(1, 5)))))
             continue
         count = int(rng.integers(letters.length[0], letters.length[1] + 1))
         words.append("".join(units[int(i)] for i in rng.integers(0, len(units), count)))
