@@ -35,6 +35,8 @@ def test_interlaced(tmp_path: Path, erase: Callable[..., int], capsys: pytest.Ca
     code = erase(source)
     refused(code, capsys, "must be progressive, frame 0 is interlaced (top field first); deinterlace it first")
     assert not list(tmp_path.glob("*.clean*"))
+    assert erase(source, "--progressive") == 0
+    assert num_frames(tmp_path / "dvd.clean.mkv") == 12
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4"])

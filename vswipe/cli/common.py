@@ -70,6 +70,8 @@ def add_marks(parser: Any, *, plan: bool = True) -> None:
         help="only in frames A to B, both included, counted from 0; may be given several times",
     )  # fmt: skip
 
+    group.add_argument("--progressive", action="store_true", help="the video is marked as interlaced, but is not")
+
 
 def add_options(parser: Any) -> None:
     """How it is erased: the filters' own arguments."""
@@ -107,6 +109,7 @@ def marks_from(arguments: argparse.Namespace) -> Any:
         tuple(arguments.region),
         tuple(arguments.ranges),
         options,
+        arguments.progressive,
     )
 
 

@@ -6,7 +6,7 @@ Needs VapourSynth, so it runs in the worker process only. A `Marks` crosses over
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Marks:
         regions: left, top, width, height; empty: everywhere.
         ranges: first and last frame, both included; empty: all.
         options: arguments for the filters that erase: model, radius, dilate, feather, grain, device, fp16.
+        progressive: frames marked as interlaced are not.
     """
 
     kinds: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Marks:
     regions: tuple[tuple[int, int, int, int], ...] = ()
     ranges: tuple[tuple[int, int], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    progressive: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Marks:
@@ -47,7 +49,13 @@ class Marks:
         regions = tuple((left, top, width, height) for left, top, width, height in values["regions"])
         ranges = tuple((first, last) for first, last in values["ranges"])
         return cls(
-            tuple(values["kinds"]), values["mask"], values["plan"], regions, ranges, dict(values.get("options", {}))
+            tuple(values["kinds"]),
+            values["mask"],
+            values["plan"],
+            regions,
+            ranges,
+            dict(values["options"]),
+            values["progressive"],
         )
 
 
@@ -67,7 +75,7 @@ def erased(clip: Any, marks: Marks) -> Any:
     where = {"region": [number for region in marks.regions for number in region]} if marks.regions else {}
     core: Any = vs.core
     try:
-        result = clip
+        result = clip = _as_marked(clip, marks)
         kinds = list(marks.kinds)
         if "logo" in kinds:
             kinds.remove("logo")
@@ -76,7 +84,7 @@ def erased(clip: Any, marks: Marks) -> Any:
             function = getattr(core.wipe, FILTERS[kinds[0]][0])
             result = function(result, **where, **_known(function, marks.options))
         elif kinds or marks.mask or marks.plan:
-            rest = Marks(tuple(kinds), marks.mask, marks.plan, marks.regions, marks.ranges, marks.options)
+            rest = replace(marks, kinds=tuple(kinds))
             function = core.wipe.Inpaint
             result = function(result, _union(result, rest, 0), **where, **_known(function, marks.options))
     except vs.Error as error:
@@ -100,7 +108,7 @@ def masked(clip: Any, marks: Marks, dilate: int | None = None) -> Any:
     need_filters(marks, masks_only=True)
     core: Any = vs.core
     try:
-        mask = _union(clip, marks, dilate)
+        mask = _union(_as_marked(clip, marks), marks, dilate)
         if mask.num_frames != clip.num_frames:
             mask = core.std.Loop(mask, clip.num_frames)
         blank = core.std.BlankClip(mask, keep=True)
@@ -137,6 +145,13 @@ def available(kinds: Sequence[str] = tuple(FILTERS)) -> list[str]:
 
     core: Any = vs.core
     return [kind for kind in kinds if hasattr(core.wipe, FILTERS[kind][1])]
+
+
+def _as_marked(clip: Any, marks: Marks) -> Any:
+    import vapoursynth as vs
+
+    core: Any = vs.core
+    return core.std.SetFieldBased(clip, 0) if marks.progressive else clip
 
 
 def _known(function: Any, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def preview(source: Path, plan: Plan, target: Path, marks: Marks, report: Report
         source: the video.
         plan: its marks.
         target: file to write.
-        marks: only its options for the filter are read.
+        marks: only its options and `progressive` are read.
         most: marks with pictures; the others stand in the timeline only.
 
     Raises:
@@ -61,7 +61,7 @@ def preview(source: Path, plan: Plan, target: Path, marks: Marks, report: Report
             plan.save(path)
             request = {
                 "path": str(media.path), "track": media.video, "index": str(index_folder()), "frames": frames,
-                "marks": dataclasses.asdict(Marks(plan=str(path), options=marks.options)), "width": WIDTH,
+                "marks": dataclasses.asdict(Marks(plan=str(path), options=marks.options, progressive=marks.progressive)), "width": WIDTH,
             }  # fmt: skip
             for event in run_child("stills", request):
                 if event["event"] == "still":

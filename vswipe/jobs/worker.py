@@ -36,11 +36,12 @@ def open_source(request: dict[str, Any], emit: Emit) -> None:
         path, request["track"], Path(request["index"]), lambda share: emit("indexing", share=share)
     )
     facts = source.read_facts(path, opened, Fraction(request["average"]))
-    if facts.interlaced and not request.get("interlaced_too"):
+    if facts.interlaced and not (marks and marks.progressive):
         n, field = facts.interlaced
         raise UserError(
             f"{path}: must be progressive, frame {n} is interlaced ({field}); deinterlace it first, "
-            "as with ffmpeg -i INPUT -vf bwdif -c:v ffv1 -c:a copy progressive.mkv"
+            "as with ffmpeg -i INPUT -vf bwdif -c:v ffv1 -c:a copy progressive.mkv; "
+            "--progressive is for video that is only marked so"
         )
     if marks and marks.mask:
         # the engine is not needed to see that a mask does not fit
