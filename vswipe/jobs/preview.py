@@ -59,10 +59,15 @@ def preview(source: Path, plan: Plan, target: Path, marks: Marks, report: Report
         with tempfile.TemporaryDirectory(prefix="vswipe-") as folder:
             path = Path(folder) / "plan.json"
             plan.save(path)
+            wanted = Marks(plan=str(path), options=marks.options, progressive=marks.progressive)
             request = {
-                "path": str(media.path), "track": media.video, "index": str(index_folder()), "frames": frames,
-                "marks": dataclasses.asdict(Marks(plan=str(path), options=marks.options, progressive=marks.progressive)), "width": WIDTH,
-            }  # fmt: skip
+                "path": str(media.path),
+                "track": media.video,
+                "index": str(index_folder()),
+                "marks": dataclasses.asdict(wanted),
+                "frames": frames,
+                "width": WIDTH,
+            }
             for event in run_child("stills", request):
                 if event["event"] == "still":
                     stills[event["n"]] = Still(event["n"], event["before"], event["mask"], event["after"])
