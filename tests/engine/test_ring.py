@@ -49,3 +49,10 @@ def test_replacing_does_not_count_twice() -> None:
 
 def test_size_of_nested_values() -> None:
     assert size_of({"a": np.zeros(3, np.float32), "b": (torch.zeros(2), [np.zeros(1, np.uint8)])}) == 12 + 8 + 1
+
+
+def test_entries_without_size_are_bounded_too():
+    ring = FrameRing(1000, max_entries=3)
+    for n in range(10):
+        ring.put("bit", n, n % 2 == 0)
+    assert [n for n in range(10) if ring.find("bit", n) is not None] == [7, 8, 9]

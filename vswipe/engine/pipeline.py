@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from vswipe.restore.compare import DEFAULT
 WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed at
 CONTEXT = 0.12  # context around a hole as a share of the short side
 FIRST_RADIUS = 4  # frames on each side in the first pass
-RING_BYTES = 640 << 20
+RING_BYTES = 512 << 20
 
 
 class Pipeline:
@@ -146,12 +147,14 @@ class Pipeline:
         return cell
 
     def _hole(self, n: int, mask: np.ndarray | None) -> Hole | None:
-        """The frame's hole; a held mask, the same array for every frame, is looked at once."""
+        """The frame's hole, made once for all frames with the same mask: a line of text stays for seconds, and at 4K a
+        hole is 17 MB."""
         if mask is None:
             return None
         if self._held is None or self._held[0] is not mask:
-            found = self.ring.find("hole", n)
-            hole = found[0] if found else self.ring.put("hole", n, (make_hole(n, mask, self.settings),))[0]
+            key = self.ring.get("digest", n, lambda: blake2b(np.packbits(mask), digest_size=16).digest())
+            # In a tuple: nothing to erase is an answer, too.
+            (hole,) = self.ring.get("hole", key, lambda: (make_hole(key, mask, self.settings),))
             self._held = (mask, hole)
         return self._held[1]
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vswipe.engine.hole import GROWN, UNSAFE
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
 from vswipe.engine.window import STEADY, WindowPlan
 from vswipe.ops.morphology import depth_inside, shrink_any
@@ -312,12 +313,12 @@ class RegionJob:
         nothing[max(0, height - top) :] = HIDDEN  # what reaches over the frame shows nothing
         nothing[:, max(0, width - left) :] = HIDDEN
 
-        kept: dict[int | None, Picture] = {}  # by hole: the frames of a held mask share one
+        kept: dict[bytes | None, Picture] = {}  # by hole: frames with the same mask share one
 
         def mask(n: int) -> Picture:
             whole = self.view.holes[n]
-            hole = self.view.part(n, index, "unsafe" if index == 0 else "grown")
-            key = None if hole is None or whole is None else whole.n
+            hole = self.view.part(n, index, UNSAFE if index == 0 else GROWN)
+            key = None if hole is None or whole is None else whole.key
             if key not in kept:
                 if hole is not None and self._together and len(self.view.groups) > 1:
                     hole = hole | self._under_chroma(n, hole.shape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vswipe.engine.hole import Hole
+from vswipe.engine.hole import GROWN, Hole
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.region import Rect
 from vswipe.engine.ring import FrameRing
@@ -78,20 +78,20 @@ class RegionView:
 
     def mask(self, n: int, group: int = 0) -> np.ndarray | None:
         """The region's mask in a group's pixels, (h, w) uint8 0/1, or None."""
-        return self.part(n, group, "grown")
+        return self.part(n, group, GROWN)
 
-    def part(self, n: int, group: int, kind: str) -> np.ndarray | None:
+    def part(self, n: int, group: int, bit: int) -> np.ndarray | None:
         """The region's part of one of the hole's masks in a group's pixels."""
         hole = self.holes[n]
         if hole is None:
             return None
-        key = (self.rect, group, kind, hole.n)
-        whole = getattr(hole, kind)
+        key = (self.rect, group, bit, hole.key)
         found = self.ring.find("mask", key)
         if found is None:
             planes = self.groups[group]
             height, width = self.fmt.height, self.fmt.width
-            part = whole[self.rect.top : self.rect.bottom, self.rect.left : self.rect.right]
+            part = hole.bits[self.rect.top : self.rect.bottom, self.rect.left : self.rect.right]
+            part = (part & bit != 0).astype(np.uint8)
             # Beyond the frame nothing is known: neither hole nor picture, so the edge goes on.
             part = np.pad(part, ((0, max(0, self.rect.bottom - height)), (0, max(0, self.rect.right - width))), "edge")
             found = self.ring.put("mask", key, shrink_any(part, planes.sub_y, planes.sub_x))

@@ -35,10 +35,11 @@ class FrameRing:
 
     Args:
         max_bytes: bound on the sum of the entries' sizes; one entry larger than the bound is returned but not kept.
+        max_entries: bound on their number: an answer of one bit has no size worth counting.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
+    def __init__(self, max_bytes: int, max_entries: int = 1 << 16) -> None:
+        self.max_bytes, self.max_entries = max_bytes, max_entries
         self.held_bytes = 0
         self.peak_bytes = 0
         self.computed: Counter[str] = Counter()  # by kind: in linear playback each frame counts once
@@ -66,7 +67,7 @@ class FrameRing:
                 return value
             self._entries[kind, key] = (value, size)
             self.held_bytes += size
-            while self.held_bytes > self.max_bytes:
+            while self.held_bytes > self.max_bytes or len(self._entries) > self.max_entries:
                 _, (_, gone) = self._entries.popitem(last=False)
                 self.held_bytes -= gone
             self.peak_bytes = max(self.peak_bytes, self.held_bytes)

@@ -359,8 +359,8 @@ class _Tracer:
                 value = value.view(hit.numel(), -1, value.shape[1]) + torch.tensor(layer.base, device=self.device)
                 if layer.channels.start == 0:
                     value[..., 0] *= 1 + fact[:, 1:2]
-                copies.values[m, taken] = value + fact[:, None, 2:][..., layer.channels]
-            results[0].logits[m, taken] = fact[:, 0]
+                copies.values[m].index_copy_(0, taken, value + fact[:, None, 2:][..., layer.channels])
+            results[0].logits[m].index_copy_(0, taken, fact[:, 0])
             self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
 
 
