@@ -59,23 +59,22 @@ class BarReport:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True, highlight=False)
         self._bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}", markup=False), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self._task: Any = None
-        self._began, self._at_start, self._done, self._total = 0.0, 0, 0, 0
+        self._done, self._total = 0, 0
+        self._began, self._at_start = 0.0, 0
 
     def __enter__(self) -> BarReport:
         self._bar.start()
@@ -87,15 +86,20 @@ class BarReport:
     def phase(self, what: str, total: int = 0, done: int = 0) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(what, total=total or None, completed=done, speed="")
-        self._began, self._at_start, self._done, self._total = time.monotonic(), done, done, total
+        self._task = self._bar.add_task(
+            what, total=total or None, completed=done, state=f"{done}/{total}" * (total > 0)
+        )
+        self._done, self._total, self._began = done, total, 0.0
 
     def advance(self, count: int = 1) -> None:
         self._done += count
-        spent = time.monotonic() - self._began
-        speed = (self._done - self._at_start) / spent if spent > 0 else 0.0
-        left = clock((self._total - self._done) / speed) if speed > 0 else "-"
-        self._bar.update(self._task, completed=self._done, speed=f"{speed:.1f} frames/s, {left} left")
+        if not self._began:  # from the first step on: loading a network is no measure of its speed
+            self._began, self._at_start = time.monotonic(), self._done
+        spent, made = time.monotonic() - self._began, self._done - self._at_start
+        state = f"{self._done}/{self._total}"
+        if spent > 0 and made > 0:
+            state += f" {made / spent:.1f} frames/s, {clock((self._total - self._done) * spent / made)} left"
+        self._bar.update(self._task, completed=self._done, state=state)
 
     def note(self, text: str) -> None:
         # through the bar's own console, so that it does not draw over it; escape: a path may hold brackets
