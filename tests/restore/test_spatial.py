@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vswipe.restore.spatial import fill
+from vswipe.restore.spatial import fill, texture_around
 
 
 def bars(height: int = 90, width: int = 120) -> np.ndarray:
@@ -46,3 +46,17 @@ def test_known_pixels_stay_and_hidden_ones_are_not_read() -> None:
 
 def test_everything_hidden_is_finite() -> None:
     assert np.isfinite(fill(bars(20, 20), np.ones((20, 20), np.uint8))).all()
+
+
+def test_texture_is_that_of_the_known_surroundings():
+    """A hole's content is not read: flat on the left is flat, rough on the right is rough, whatever is hidden."""
+    rng = np.random.default_rng(3)
+    luma = np.full((64, 96), 90, np.float32)
+    luma[:, 48:] += rng.choice([-20, 20], (64, 48)).astype(np.float32)
+    known = np.ones((64, 96), np.float32)
+    known[24:40, 8:24] = known[24:40, 72:88] = 0
+    loud = np.where(known > 0, luma, 255).astype(np.float32)
+    texture = texture_around(loud, known)
+    assert np.array_equal(texture, texture_around(np.where(known > 0, luma, 0).astype(np.float32), known))
+    assert texture[32, 12] < 0.5
+    assert 15 < texture[32, 80] < 25

@@ -172,7 +172,7 @@ class RegionJob:
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 copies = self._propagate(window, [group], targets, plan.first_radius, quick)
                 for n in masked:
-                    value, _ = self._blend(copies[n][0][0], self.view.work_fill(n)[..., None], holes[n], 1.0)
+                    value, _ = self._blend(n, copies[n][0][0], self.view.work_fill(n)[..., None], holes[n])
                     done[n] = done[n].copy()
                     done[n][holes[n] > 0] = value[:, 0].cpu().numpy()
         return {n: to_bytes(picture) for n, picture in done.items()}
@@ -359,11 +359,15 @@ class RegionJob:
         # Chroma is smooth: it is filled at the same scale although it is smaller.
         return fill(self.view.levels(n, group), hole, self.view.factor)
 
-    def _blend(self, copies: Copies, spatial: np.ndarray, hole: np.ndarray, pixel: float) -> tuple[Tensor, Tensor]:
-        """`pixel`: working pixels per pixel of the hole."""
-        where = hole > 0
-        depth = torch.from_numpy(depth_inside(hole)[where] * np.float32(pixel)).to(self.device)
-        return blend(copies, torch.from_numpy(spatial[where]).to(self.device), depth, self.tuning)
+    def _blend(
+        self, n: int, copies: Copies, spatial: np.ndarray, hole: np.ndarray, pixel: tuple[float, float] = (1.0, 1.0)
+    ) -> tuple[Tensor, Tensor]:
+        """`pixel`: width and height of the hole's pixels in working pixels."""
+        where = np.nonzero(hole)
+        depth = torch.from_numpy(depth_inside(hole)[where] * np.float32(pixel[0])).to(self.device)
+        rows, columns = (((w + 0.5) * p).astype(np.int64) for w, p in zip(where, reversed(pixel), strict=True))
+        texture = torch.from_numpy(self.view.texture(n)[rows, columns]).to(self.device)
+        return blend(copies, torch.from_numpy(spatial[where]).to(self.device), depth, texture, self.tuning)
 
     def _raw(self, n: int, group: int, copies: Copies, spatial: np.ndarray | None) -> Raw:
         hole, luma = self.view.mask(n, group), self.view.mask(n, 0)
@@ -371,7 +375,8 @@ class RegionJob:
         if hole is None or luma is None or spatial is None:
             return Raw(np.zeros((0, len(planes.indices)), np.float32), np.zeros(0, np.float32))
         copies = self._single_pixels(copies, group, luma, hole)
-        values, copied = self._blend(copies, spatial, hole, planes.sub_x / self.view.factor)
+        pixel = (planes.sub_x / self.view.factor, planes.sub_y / self.view.factor)
+        values, copied = self._blend(n, copies, spatial, hole, pixel)
         return Raw(values.cpu().numpy(), copied.cpu().numpy())
 
     def _finished(self, n: int, outputs: Outputs, window: Window) -> list[Filled]:

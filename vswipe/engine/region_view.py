@@ -14,7 +14,7 @@ from vswipe.engine.ring import FrameRing
 from vswipe.ops.flow import complete_flow, grid_flow, round_trip_error
 from vswipe.ops.morphology import dilate, shrink_any
 from vswipe.ops.pyramid import push_pull, shrink_known
-from vswipe.restore.spatial import fill
+from vswipe.restore.spatial import fill, texture_around
 
 GRID = 2  # working pixels per cell of the coarse grid
 FLOW_GUARD = 8  # cells around a hole in which the mark disturbs the flow
@@ -151,6 +151,11 @@ class RegionView:
             return fill(basics["work"][..., None], hole)[..., 0] if hole.any() else basics["work"]
 
         return self.ring.get("work_fill", (self.rect, n), compute)
+
+    def texture(self, n: int) -> np.ndarray:
+        """Detail of the visible surroundings, working size, (h, w) float32, levels."""
+        basics = self.basics(n)
+        return self.ring.get("texture", (self.rect, n), lambda: texture_around(basics["work"], basics["share"]))
 
     # Per pair: flow ------------------------------------------------------------------------------------------------
 

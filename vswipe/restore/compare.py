@@ -31,18 +31,19 @@ class Tuning:
     box: int = 13  # grid cells, side of the comparison box
     wide_box: int = 41  # grid cells, second box for the middle of wide holes
     wide_weight: float = 0.02
-    residual_power: float = 1.6
-    path_power: float = 0.3
+    residual_power: float = 2.55
+    path_power: float = 0.64
     path_floor: float = 0.05
-    bias: float = 2.2
-    depth_power: float = 1.4
+    bias: float = 1.22
+    depth_power: float = 0.51
+    texture_power: float = 0.78
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
     shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
     look: float = 0.01  # share of a hole a distance must newly show to be looked at
     event: float = 0.2  # share from which the drift is corrected there, too
     register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
-    register_gain: float = 0.05  # logits by which the correction must improve the comparison
+    register_gain: float = 0.08  # logits by which the correction must improve the comparison
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
 
 

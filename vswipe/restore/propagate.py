@@ -364,18 +364,21 @@ class _Tracer:
             self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
 
 
-def blend(copies: Copies, spatial: Tensor, depth: Tensor, tuning: Tuning = DEFAULT) -> tuple[Tensor, Tensor]:
+def blend(
+    copies: Copies, spatial: Tensor, depth: Tensor, texture: Tensor, tuning: Tuning = DEFAULT
+) -> tuple[Tensor, Tensor]:
     """Softmax over the copies and the spatial fill.
 
     Args:
         copies: candidates, one pixel per block: values (M, N, 1, C).
         spatial: (N, C) levels, the fill from the frame itself.
         depth: (N,) working px to the hole's border, at least 0.5.
+        texture: (N,) levels, how much the picture around varies: what a smooth fill cannot know.
 
     Returns:
         (N, C) levels, and the share (N,) that came from other frames.
     """
-    own = -tuning.depth_power * torch.log(depth.clamp(min=0.5))
+    own = -tuning.depth_power * torch.log(depth.clamp(min=0.5)) - tuning.texture_power * torch.log1p(texture)
     weights = torch.softmax(torch.cat([copies.logits, own[None]]), 0)
     value = (weights[:-1, :, None] * copies.values[:, :, 0]).sum(0) + weights[-1][:, None] * spatial
     return value, 1 - weights[-1]

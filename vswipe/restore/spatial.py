@@ -25,6 +25,7 @@ _SHALLOW = 1.5  # px, depth at which plain diffusion starts the fill
 _SMOOTH_ROUNDS = 20
 _MAX_LEVELS = 6
 _MIN_SIDE = 8
+_DETAIL_SIGMA, _AROUND_SIGMA = 4.0, 8.0  # px: what counts as detail, and over which distance it is averaged
 _STEP = 1.5  # px along the edge per sample
 _MARGIN = 24  # px around the holes that give direction and colour
 _DIRECTION_EVERY = 5  # rounds between two looks at the structure tensor
@@ -73,6 +74,24 @@ def refine(image: np.ndarray, hole: np.ndarray, small: np.ndarray, scale: int) -
     for _ in range(_LAST_ROUNDS):
         points.average(out, maps)
     return out
+
+
+def texture_around(luma: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """How much the known picture around each pixel varies, (H, W) float32, levels: the mean size of its detail.
+
+    Args:
+        luma: (H, W) float32, 8-bit levels; what is not known is not read.
+        known: (H, W) float32, 0..1.
+
+    Where the surroundings are flat a spatial fill is as good as a copy, and has no flow that could be wrong.
+    """
+    detail = np.abs(luma - _known_mean(luma, known, _DETAIL_SIGMA)) * known
+    return _known_mean(detail, known, _AROUND_SIGMA)
+
+
+def _known_mean(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
+    total = cv2.GaussianBlur(image * known, (0, 0), sigma)
+    return total / (cv2.GaussianBlur(known, (0, 0), sigma) + np.float32(1e-6))
 
 
 class _Points:
