@@ -109,6 +109,7 @@ def test_foreign_safetensors_load(tmp_path: Path) -> None:
 
 def test_auto_finds_and_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "places", lambda: [tmp_path / "a", tmp_path / "b"])
+    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn_v1.safetensors"))
     with pytest.raises(ValueError, match=r"create: no opn_v1\.safetensors for opn; searched .*a, .*b"):
         create("opn", "auto")
     (tmp_path / "b").mkdir()
