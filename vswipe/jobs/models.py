@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+HASH = re.compile(r"[0-9a-f]{64}$")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -22,6 +24,8 @@ class Model:
         size: bytes.
         sha256: of the file.
         card: what `models/README.md` says of it, else what its header says.
+        page: the page about it, None when there is none.
+        genuine: the hash is the registered one; None: none is registered.
     """
 
     name: str
@@ -30,30 +34,32 @@ class Model:
     size: int
     sha256: str
     card: str
+    page: Path | None = None
+    genuine: bool | None = None
 
 
 def list_models() -> Iterator[Model]:
     """All models by name: the one without a network first, then networks, then files nobody claims."""
     yield Model("copy", None, "", 0, "", "no network: pixels from other frames, the rest from around; what auto means")
     claimed = set()
-    for name, file in _registered():
+    for name, file, digest in _registered():
         claimed.add(file)
         found = next((folder / file for folder in _places() if (folder / file).is_file()), None)
-        yield _describe(name, found, file) if found else Model(name, None, file, 0, "", "")
+        yield _describe(name, found, file, digest) if found else Model(name, None, file, 0, "", "")
     for folder in _places():
         for path in sorted(folder.glob("*.safetensors")):
             if path.name not in claimed:
                 claimed.add(path.name)
-                yield _describe(path.stem, path, path.name)
+                yield _describe(path.stem, path, path.name, "")
 
 
-def _registered() -> list[tuple[str, str]]:
-    """(name, file) of the networks this version knows."""
+def _registered() -> list[tuple[str, str, str]]:
+    """(name, file, hash) of the networks this version knows."""
     from vswipe.nets.registry import REGISTRY
     from vswipe.nets.textseg import WEIGHTS
 
-    names = [(name, entry.weights) for name, entry in sorted(REGISTRY.items())]
-    return names if any(name == "textseg" for name, _ in names) else [*names, ("textseg", WEIGHTS)]
+    names = [(name, entry.weights, entry.sha256) for name, entry in sorted(REGISTRY.items())]
+    return names if "textseg" in REGISTRY else [*names, ("textseg", WEIGHTS, "")]
 
 
 def _places() -> list[Path]:
@@ -62,12 +68,22 @@ def _places() -> list[Path]:
     return [folder for folder in places() if folder.is_dir()]
 
 
-def _describe(name: str, path: Path, needs: str) -> Model:
+def _describe(name: str, path: Path, needs: str, expected: str) -> Model:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return Model(name, path, needs, path.stat().st_size, digest.hexdigest(), _card(path))
+    found, page = digest.hexdigest(), path.with_suffix(".md")
+    return Model(
+        name,
+        path,
+        needs,
+        path.stat().st_size,
+        found,
+        _card(path),
+        page if page.is_file() else None,
+        found == expected if expected else None,
+    )
 
 
 def _card(path: Path) -> str:
@@ -77,7 +93,11 @@ def _card(path: Path) -> str:
         for line in readme.read_text(encoding="utf-8").splitlines():
             if path.name in line and line.lstrip().startswith("|"):
                 cells = [re.sub(r"[`*]", "", cell).strip() for cell in line.strip().strip("|").split("|")]
-                return "; ".join(cell for cell in cells if cell and path.name not in cell and len(cell) < 200)
+                return "; ".join(
+                    cell
+                    for cell in cells
+                    if cell and path.name not in cell and len(cell) < 200 and not HASH.match(cell)
+                )
     return "; ".join(f"{key} {value}" for key, value in _header(path).items() if len(value) < 80)
 
 
