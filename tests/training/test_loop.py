@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_it_was(settings, tmp_path, held_out):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["settings"]["name"] == "tiny"
     assert state["settings"]["shape"]["size"] == 64
-    assert state["revision"]
+    assert state["revisions"] == [loop.revision()]
 
     second = loop.Trainer(replace(settings, steps=7), tmp_path, NoiseFootage(), held_out)
     assert second.step == 4
@@ -142,7 +142,7 @@ def test_curve_files(settings, tmp_path, held_out):
     trainer = loop.Trainer(settings, tmp_path, NoiseFootage(), held_out)
     trainer.run(print_every=0.0)
     written = json.loads((tmp_path / "curve.json").read_text())
-    assert written["revision"]
+    assert written["revisions"]
     assert len(written["entries"]) == len(trainer.curve)
     assert "text coded" in written["entries"][-1]["validation"]
     picture = cv2.imread(str(tmp_path / "curve.png"))

@@ -146,10 +146,14 @@ class Trainer:
             self.critic_optimizer = torch.optim.AdamW(self.critic.parameters(), settings.peak_rate, (0.0, 0.99))
         self.step, self.parts, self.shown = 0, 0, 0
         self.curve: list[dict[str, Any]] = []
+        self.revisions: list[str] = []
         self.clock = Clock()
         if self.checkpoint.is_file():
             self._resume()
         self.parts += 1
+        # Of the code that runs, not of the checkout by the time it is saved.
+        if revision() not in self.revisions:
+            self.revisions.append(revision())
 
     @property
     def checkpoint(self) -> Path:
@@ -253,7 +257,7 @@ class Trainer:
             "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
             "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts, "shown": self.shown,
             "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
-            "settings": asdict(self.settings), "revision": revision(), "device": describe(self.device),
+            "settings": asdict(self.settings), "revisions": self.revisions, "device": describe(self.device),
         }  # fmt: skip
         if self.critic is not None:
             state["critic"] = self.critic.state_dict()
@@ -261,7 +265,7 @@ class Trainer:
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, self.checkpoint)
-        curve.write(self.folder, self.curve, {"settings": state["settings"], "revision": state["revision"]})
+        curve.write(self.folder, self.curve, {"settings": state["settings"], "revisions": self.revisions})
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -274,7 +278,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.state, self.average.steps = state["average"], state["average_steps"]
         self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
-        self.shown = state["shown"]
+        self.shown, self.revisions = state["shown"], state["revisions"]
         self.clock = Clock(state["seconds"], state["cpu_seconds"])
         if self.critic is not None and "critic" in state:
             self.critic.load_state_dict(state["critic"])
