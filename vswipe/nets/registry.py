@@ -32,7 +32,11 @@ class Entry:
 REGISTRY: dict[str, Entry] = {
     "opn": Entry("opn:OPN", weights="opn_v1.safetensors"),
     "tcn": Entry("tcn:TCN", weights="tcn_v1.safetensors"),
-    "rnot": Entry("rnot:RNoT", weights="rnot_v1.safetensors"),
+    "rnot": Entry(
+        "rnot:RNoT",
+        weights="rnot_v1.safetensors",
+        sha256="79fdbb123b248118b7917151650938cb6ec962620fdf5ede6cb7b9cc520bd128",
+    ),
     "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors"),
     "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors"),
     "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn_v1.safetensors"),
