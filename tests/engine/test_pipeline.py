@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
+from vswipe.nets import create
+from vswipe.nets.weights import save
 from vswipe.ops.morphology import dilate, shrink_any
 
 WIDTH, HEIGHT, LENGTH = 128, 96, 28
@@ -281,3 +285,66 @@ def test_regions_limit_the_mask() -> None:
     right = np.s_[:, WIDTH // 2 :]
     assert np.array_equal(result[0][0][right], source[0].planes[0][right])
     assert (result[0][0] != source[0].planes[0]).any()
+
+
+def network_file(folder: Path, **changes: float) -> str:
+    """An untrained RNoT of our own: it adds nothing to the fill it starts from, unless its last layer is changed."""
+    torch.manual_seed(1)
+    net = create("rnot", own=True, width=0.25, depth=1)
+    if changes:
+        last = [p for p in net.parameters() if p.ndim == 1][-1]
+        torch.nn.init.constant_(last, changes["bias"])
+    return str(save(net, folder / f"rnot{len(changes)}.safetensors"))
+
+
+def erased(
+    frames: Sequence[Frame], masks: Sequence[np.ndarray | None], order: Sequence[int], **settings: object
+) -> dict[int, tuple[np.ndarray, ...]]:
+    """Frames by number, chunks asked for in an order."""
+    pipeline = Pipeline(YUV420, len(frames), Settings(**settings))  # type: ignore[arg-type]
+    out: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def writable(n: int) -> tuple[np.ndarray, ...]:
+        out[n] = tuple(plane.copy() for plane in frames[n].planes)
+        return out[n]
+
+    for chunk in order:
+        start, stop = 8 * chunk, min(8 * chunk + 8, len(frames))
+        window = range(max(0, start - pipeline.before), min(len(frames), stop + pipeline.after))
+        pipeline.render(start, stop, {n: frames[n] for n in window}, {n: masks[n] for n in window}, writable)
+    assert pipeline.model == settings.get("model", "copy")
+    return out
+
+
+def test_a_network_fills_in_place_of_the_spatial_fill(tmp_path: Path) -> None:
+    """Untrained it changes nothing but rounding; what it adds shows inside the hole and nowhere else."""
+    clean = draw_clip(YUV420, 12, speed=0)
+    masks: list[np.ndarray | None] = [text_mask()] * 12
+    frames = burn(clean, masks, YUV420)
+    plain = erased(frames, masks, [0, 1], radius=4)
+    same = erased(frames, masks, [0, 1], radius=4, model="rnot", weights=network_file(tmp_path))
+    other = erased(frames, masks, [0, 1], radius=4, model="rnot", weights=network_file(tmp_path, bias=0.5))
+    grown = dilate(text_mask(), 1)
+    for n in range(12):
+        difference = np.abs(plain[n][0].astype(int) - same[n][0])
+        assert difference.max() <= 2
+        changed = other[n][0] != frames[n].planes[0]
+        assert not changed[grown == 0].any()
+        assert (other[n][0] != plain[n][0])[grown > 0].mean() > 0.5
+
+
+def test_a_network_gives_the_same_frames_in_any_order(tmp_path: Path) -> None:
+    clean = draw_clip(YUV420, 28)
+    masks: list[np.ndarray | None] = [text_mask()] * 28
+    frames = burn(clean, masks, YUV420)
+    settings = {"radius": 4, "model": "rnot", "weights": network_file(tmp_path, bias=0.5)}
+    linear = erased(frames, masks, [0, 1, 2, 3], **settings)
+    shuffled = erased(frames, masks, [2, 0, 3, 1], **settings)
+    for n in range(28):
+        for a, b in zip(linear[n], shuffled[n], strict=True):
+            assert np.abs(a.astype(int) - b).max() <= 1
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nothing\.safetensors"):
+        Pipeline(YUV420, 4, Settings(model="rnot", weights=str(tmp_path / "nothing.safetensors")))

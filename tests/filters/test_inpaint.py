@@ -213,8 +213,8 @@ GRAY = {"format": vs.GRAY8, "width": WIDTH, "height": HEIGHT}
         ({"mask": {"width": 52}}, "mask must have the clip's size 50x34, got 52x34"),
         ({"mask": {"length": 2}}, "mask must have 1 frame or the clip's 4, got 2"),
         (
-            {"model": "sttn"},
-            "model must be auto or one of those installed (copy), got sttn",
+            {"model": "autosttn"},
+            "model must be auto, copy or opn, rnot, rnnet, sttn, got autosttn",
         ),
         (
             {"weights": "a.pth"},

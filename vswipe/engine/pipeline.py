@@ -17,7 +17,9 @@ from hashlib import blake2b
 import numpy as np
 import torch
 
+from vswipe import nets
 from vswipe.engine.hole import Hole, make_hole
+from vswipe.engine.netfill import NetFill, NetSettings
 from vswipe.engine.picture import Frame, PictureFormat, Report
 from vswipe.engine.region import plan_regions
 from vswipe.engine.region_job import Filled, RegionJob
@@ -32,6 +34,7 @@ WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed 
 CONTEXT = 0.12  # context around a hole as a share of the short side
 FIRST_RADIUS = 4  # frames on each side in the first pass
 RING_BYTES = 512 << 20
+COPY = "copy"  # the model without a network
 
 
 class Pipeline:
@@ -42,6 +45,9 @@ class Pipeline:
         num_frames: its length.
         settings: checked settings.
 
+    Raises:
+        ValueError: the network's weights are missing, damaged or do not fit.
+
     Attributes:
         chunk, before, after: frames per chunk, and frames needed on each side of it.
         model: what `WipeModel` says.
@@ -49,16 +55,18 @@ class Pipeline:
         ring: counters and sizes of what is kept, for tests and benchmarks.
     """
 
-    model = "copy"
     tuning = DEFAULT
 
     def __init__(self, fmt: PictureFormat, num_frames: int, settings: Settings) -> None:
         self.fmt, self.settings = fmt, settings
-        self.plan = WindowPlan(num_frames, settings.radius, min(settings.radius, FIRST_RADIUS))
-        self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after
-        self.factor = max(1, round(min(fmt.width, fmt.height) / WORKING_SIDE))
+        self.model = settings.model
         self.device = torch.device(settings.device)
         self.ring = FrameRing(RING_BYTES)
+        self.network = None if settings.model == COPY else self._load_network(num_frames)
+        reach = 0 if self.network is None else self.network.reach
+        self.plan = WindowPlan(num_frames, settings.radius, min(settings.radius, FIRST_RADIUS), network_reach=reach)
+        self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after
+        self.factor = max(1, round(min(fmt.width, fmt.height) / WORKING_SIDE))
         self.timings: defaultdict[str, float] = defaultdict(float)
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "vswipe", initializer=_prepare_worker)
         self._held: tuple[np.ndarray, Hole | None] | None = None
@@ -112,6 +120,7 @@ class Pipeline:
                     self.clock,
                     self.settings.grain,
                     self.tuning,
+                    self.network,
                 )
                 inside = [n for n in wanted if view.mask(n) is not None]
                 if not inside:
@@ -139,6 +148,11 @@ class Pipeline:
             yield
         finally:
             self.timings[stage] += time.perf_counter() - began
+
+    def _load_network(self, num_frames: int) -> NetFill:
+        settings = self.settings
+        net = nets.create(settings.model, settings.weights or "auto")
+        return NetFill(net, self.device, settings.fp16, self.ring, num_frames, NetSettings(shots=settings.shots))
 
     def _alignment(self) -> int:
         cell = self.factor * GRID

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from vswipe.engine.hole import GROWN, UNSAFE
+from vswipe.engine.netfill import NetFill
+from vswipe.engine.region_output import Outputs, Raw, cached
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
 from vswipe.engine.window import STEADY, WindowPlan
 from vswipe.ops.morphology import depth_inside, shrink_any
@@ -36,56 +38,6 @@ class Filled:
 
 
 @dataclass
-class Raw:
-    """A plane group's samples of one frame before they are steadied: (N, C) levels, and (N,) the copied share."""
-
-    values: np.ndarray
-    copied: np.ndarray
-
-
-class Outputs:
-    """Filled frames of one region, as pictures: what steadying reads.
-
-    Args:
-        view: the region.
-        raw: frame number -> `Raw` per plane group; frames without a hole are not in it and show the source.
-        device: torch device.
-    """
-
-    def __init__(self, view: RegionView, raw: Mapping[int, list[Raw]], device: torch.device) -> None:
-        self.view, self.raw, self.device = view, raw, device
-        self._levels = cached(self._filled_levels)
-        self.grid = cached(self._grid)
-
-    def _filled_levels(self, n: int) -> list[np.ndarray]:
-        pictures = [self.view.levels(n, g) for g in range(len(self.view.groups))]
-        for g, picture in enumerate(pictures):
-            hole = self.view.mask(n, g)
-            if hole is not None:
-                picture[hole > 0] = self.raw[n][g].values
-        return pictures
-
-    def image(self, n: int, group: int) -> Picture:
-        """(h, w, C) levels of one plane group."""
-        picture = self._levels(n)[group]
-        return picture if self.device.type == "cpu" else torch.from_numpy(picture).to(self.device)
-
-    def _grid(self, n: int) -> Tensor:
-        """(H, W) luma on the coarse grid."""
-        cell = self.view.factor * GRID
-        luma = self.view.luma(self._levels(n)[0])
-        size = (luma.shape[1] // cell, luma.shape[0] // cell)
-        return torch.from_numpy(cv2.resize(luma, size, interpolation=cv2.INTER_AREA)).to(self.device)
-
-    @staticmethod
-    def identity(like: Tensor) -> Tensor:
-        """(H, W, 2) each cell's own position."""
-        y, x = torch.meshgrid(*(torch.arange(s, dtype=torch.float32, device=like.device) for s in like.shape[:2]),
-                              indexing="ij")  # fmt: skip
-        return torch.stack([x, y], -1)
-
-
-@dataclass
 class RegionJob:
     """The copy stage over one region of a window.
 
@@ -98,6 +50,7 @@ class RegionJob:
         clock: stage name -> context manager that times it.
         grain: 0..1, share of the surrounding grain put back on pixels that no other frame gave.
         tuning: constants of the copy stage.
+        network: fills what no other frame shows, in place of the spatial fill.
     """
 
     view: RegionView
@@ -108,6 +61,7 @@ class RegionJob:
     clock: Callable[[str], AbstractContextManager[None]]
     grain: float = 0.0
     tuning: Tuning = DEFAULT
+    network: NetFill | None = None
 
     def _flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> dict[int, np.ndarray]:
         """Flow of the given pairs, without those across a cut; several at a time."""
@@ -172,7 +126,7 @@ class RegionJob:
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 copies = self._propagate(window, [group], targets, plan.first_radius, quick)
                 for n in masked:
-                    value, _ = self._blend(n, copies[n][0][0], self.view.work_fill(n)[..., None], holes[n])
+                    value, _ = self._blend(n, copies[n][0][0], self.view.work_fill(n)[holes[n] > 0][:, None], holes[n])
                     done[n] = done[n].copy()
                     done[n][holes[n] > 0] = value[:, 0].cpu().numpy()
         return {n: to_bytes(picture) for n, picture in done.items()}
@@ -218,15 +172,17 @@ class RegionJob:
         """All planes' samples of the given masked frames, each frame filled on its own."""
         every = range(len(self.view.groups))
         with self.clock("spatial"):
-            tasks = [(n, g) for n in numbers for g in every]
-            spatial = dict(zip(tasks, self.pool.map(lambda task: self._spatial(*task), tasks), strict=True))
+            spatial = dict(zip(numbers, self.pool.map(self._spatial, numbers), strict=True))
+        if self.network is not None:
+            with self.clock("network"):
+                spatial = self._by_network(numbers, self.network)
         with self.clock("copy"):
             traced = [0] if self._together else list(every)  # the planes whose pixels are followed
             targets = [Target(n, [self._points(self.view.mask(n, g), self._block) for g in traced]) for n in numbers]
             groups = [self._group(g) for g in traced]
             copies = self._propagate(window, groups, targets, self.plan.radius, self.tuning)
             layers = {n: [copy for group in groups for copy in group] for n, groups in copies.items()}
-            raw = {n: [self._raw(n, g, layers[n][g], spatial[n, g]) for g in every] for n in numbers}
+            raw = {n: [self._raw(n, g, layers[n][g], spatial[n][g]) for g in every] for n in numbers}
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
         return raw
@@ -348,31 +304,59 @@ class RegionJob:
             return np.zeros(shape, np.uint8)
         return np.repeat(np.repeat(hole, planes.sub_y, 0), planes.sub_x, 1)
 
-    def _spatial(self, n: int, group: int) -> np.ndarray | None:
-        hole = self.view.mask(n, group)
-        if hole is None:
-            return None
-        planes = self.view.groups[group]
-        if group == 0 and len(planes.indices) == 1:  # the working luma is this plane, filled already
+    def _spatial(self, n: int) -> list[np.ndarray]:
+        """The frame's hole filled from the frame itself: per plane group (N, C) levels in reading order."""
+
+        def compute() -> list[np.ndarray]:
+            out = []
+            for group, planes in enumerate(self.view.groups):
+                hole = self.view.mask(n, group)
+                if hole is None:
+                    out.append(np.zeros((0, len(planes.indices)), np.float32))
+                else:
+                    out.append(self._spatial_plane(n, group, hole)[hole > 0])
+            return out
+
+        return self.view.ring.get("spatial", (self.view.rect, n), compute)
+
+    def _spatial_plane(self, n: int, group: int, hole: np.ndarray) -> np.ndarray:
+        factor = self.view.factor
+        if group == 0 and len(self.view.groups[0].indices) == 1:  # the working luma is this plane, filled already
             small = self.view.work_fill(n)[..., None]
-            return small if self.view.factor == 1 else refine(self.view.levels(n, group), hole, small, self.view.factor)
+            return small if factor == 1 else refine(self.view.levels(n, group), hole, small, factor)
         # Chroma is smooth: it is filled at the same scale although it is smaller.
-        return fill(self.view.levels(n, group), hole, self.view.factor)
+        return fill(self.view.levels(n, group), hole, factor)
+
+    def _by_network(self, numbers: list[int], network: NetFill) -> dict[int, list[np.ndarray]]:
+        """The holes as a network fills them, starting from the spatial fill; form as `_spatial`."""
+        view = self.view
+
+        def base(n: int) -> np.ndarray:
+            return view.rgb(n, self._spatial(n))
+
+        found = network.fill(view.rect, numbers, view.rgb, view.mask, base, self.linked)
+        out = {n: view.from_rgb(n, rgb) for n, rgb in found.items()}
+        if network.spec.base:
+            # Only what the network adds: the way to RGB and back loses colours outside of it and fine chroma.
+            for n, groups in out.items():
+                start = view.from_rgb(n, base(n))
+                out[n] = [own + new - old for own, new, old in zip(self._spatial(n), groups, start, strict=True)]
+        return out
 
     def _blend(
         self, n: int, copies: Copies, spatial: np.ndarray, hole: np.ndarray, pixel: tuple[float, float] = (1.0, 1.0)
     ) -> tuple[Tensor, Tensor]:
-        """`pixel`: width and height of the hole's pixels in working pixels."""
+        """`spatial`: (N, C) levels; `pixel`: width and height of the hole's pixels in working pixels."""
         where = np.nonzero(hole)
         depth = torch.from_numpy(depth_inside(hole)[where] * np.float32(pixel[0])).to(self.device)
         rows, columns = (((w + 0.5) * p).astype(np.int64) for w, p in zip(where, reversed(pixel), strict=True))
         texture = torch.from_numpy(self.view.texture(n)[rows, columns]).to(self.device)
-        return blend(copies, torch.from_numpy(spatial[where]).to(self.device), depth, texture, self.tuning)
+        return blend(copies, torch.from_numpy(spatial).to(self.device), depth, texture, self.tuning)
 
-    def _raw(self, n: int, group: int, copies: Copies, spatial: np.ndarray | None) -> Raw:
+    def _raw(self, n: int, group: int, copies: Copies, spatial: np.ndarray) -> Raw:
         hole, luma = self.view.mask(n, group), self.view.mask(n, 0)
         planes = self.view.groups[group]
-        if hole is None or luma is None or spatial is None:
+        if hole is None or luma is None:
             return Raw(np.zeros((0, len(planes.indices)), np.float32), np.zeros(0, np.float32))
         copies = self._single_pixels(copies, group, luma, hole)
         pixel = (planes.sub_x / self.view.factor, planes.sub_y / self.view.factor)
@@ -422,15 +406,3 @@ class RegionJob:
         height, width = self.view.fmt.plane_shape(planes.indices[0])
         real = (rows < height) & (columns < width)
         return Filled(planes.indices, rows[real], columns[real], result[real], share[real])
-
-
-def cached[T](function: Callable[[int], T]) -> Callable[[int], T]:
-    """The function with its results kept: within one window the same source frame is sampled many times."""
-    kept: dict[int, T] = {}
-
-    def call(n: int) -> T:
-        if n not in kept:
-            kept[n] = function(n)
-        return kept[n]
-
-    return call

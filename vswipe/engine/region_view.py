@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vswipe.engine.colour import RegionColour
 from vswipe.engine.hole import GROWN, Hole
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.region import Rect
@@ -156,6 +157,26 @@ class RegionView:
         """Detail of the visible surroundings, working size, (h, w) float32, levels."""
         basics = self.basics(n)
         return self.ring.get("texture", (self.rect, n), lambda: texture_around(basics["work"], basics["share"]))
+
+    def rgb(self, n: int, filled: list[np.ndarray] | None = None) -> np.ndarray:
+        """The region as networks take it, (h, w, 3) float32, 0..1.
+
+        Args:
+            filled: per plane group (N, C) levels of the hole's samples in reading order; without it the source shows.
+        """
+        groups = [self.levels(n, g) for g in range(len(self.groups))]
+        for g, values in enumerate(filled or ()):
+            hole = self.mask(n, g)
+            if hole is not None:
+                groups[g][hole > 0] = values
+        return RegionColour(self.fmt, self.frames[n].props).to_rgb(groups)
+
+    def from_rgb(self, n: int, rgb: np.ndarray) -> list[np.ndarray]:
+        """Per plane group (N, C) levels of the hole's samples, from a region (h, w, 3), 0..1."""
+        groups = RegionColour(self.fmt, self.frames[n].props).from_rgb(rgb)
+        holes = [self.mask(n, g) for g in range(len(groups))]
+        return [np.zeros((0, x.shape[2]), np.float32) if hole is None else x[hole > 0]
+                for x, hole in zip(groups, holes, strict=True)]  # fmt: skip
 
     # Per pair: flow ------------------------------------------------------------------------------------------------
 

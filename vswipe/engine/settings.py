@@ -21,6 +21,8 @@ class Settings:
         grain: 0..1, share of the surrounding grain that is put back on filled pixels.
         device: torch device name.
         fp16: half precision for networks; the copy stage does not read it.
+        weights: file with weights for the network, instead of the installed one.
+        shots: passes of a network that works in several; 0 = as many as the hole is deep; None: its own default.
     """
 
     model: str = "copy"
@@ -31,3 +33,5 @@ class Settings:
     grain: float = 0.0
     device: str = "cpu"
     fp16: bool = False
+    weights: str | None = None
+    shots: int | None = None

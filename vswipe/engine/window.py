@@ -22,18 +22,21 @@ class WindowPlan:
         first_radius: the same for the first pass, whose only use is to give the second pass a clean picture to compute
             flow on.
         chunk: frames per chunk and per first-pass block.
+        network_reach: frames on each side of a frame that a network looks at to fill it.
     """
 
     num_frames: int
     radius: int
     first_radius: int
     chunk: int = 8
+    network_reach: int = 0
 
     @property
     def before(self) -> int:
         """Frames needed before a chunk: the radius around each frame it is averaged with, rounded up to whole blocks,
         and what those blocks need."""
-        return -(-(self.radius + STEADY) // self.chunk) * self.chunk + self.first_radius + SCENE_MARGIN
+        copies = -(-(self.radius + STEADY) // self.chunk) * self.chunk + self.first_radius
+        return max(copies, self.network_reach + STEADY) + SCENE_MARGIN
 
     @property
     def after(self) -> int:

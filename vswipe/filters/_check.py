@@ -11,8 +11,9 @@ import vapoursynth as vs
 from vswipe.engine.settings import Region
 from vswipe.filters._host import FAMILIES, Picture
 
-# Models that need no network. Networks join through a registry.
-INSTALLED = ("copy",)
+# The model without a network, and the networks that fill holes.
+COPY = "copy"
+NETWORKS = ("opn", "rnot", "rnnet", "sttn")
 
 SUBSAMPLINGS = ((0, 0), (1, 0), (1, 1))
 
@@ -97,13 +98,9 @@ def need_flag(name: str, argument: str, value: int) -> None:
 
 
 def resolve_model(name: str, model: str) -> str:
-    """The installed model behind a name; "auto" is the best one there is."""
-    need(
-        model in ("auto", *INSTALLED),
-        f"{name}: model must be auto or one of those installed ({', '.join(INSTALLED)})",
-        model,
-    )
-    return "copy" if model == "auto" else model
+    """The model behind a name; "auto" is the best one there is."""
+    need(model in ("auto", COPY, *NETWORKS), f"{name}: model must be auto, {COPY} or {', '.join(NETWORKS)}", model)
+    return COPY if model == "auto" else model
 
 
 def resolve_device(name: str, device: str) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import vapoursynth as vs
 
-from vswipe.engine.picture import Report
+from vswipe.engine.picture import PictureFormat, Report
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
 from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
 from vswipe.filters._check import (
+    COPY,
     need,
     need_at_least,
     need_flag,
@@ -71,16 +72,30 @@ def read_settings(arguments: Arguments, clip: Picture) -> Settings:
     model = resolve_model(name, chosen["model"])
     for key in ("weights", "shots"):
         need(
-            arguments[key] is None,
+            model != COPY or arguments[key] is None,
             f"{name}: {key} must be left out for model {model}, which has no network",
             arguments[key],
         )
+    need_at_least(name, "shots", arguments.given("shots").get("shots", 0), 0)
+    given |= arguments.given("weights", "shots")
     return Settings(
         model=model,
         regions=read_regions(name, chosen["region"], clip),
         device=resolve_device(name, chosen["device"]),
         **given,
     )
+
+
+def make_pipeline(name: str, form: PictureFormat, num_frames: int, settings: Settings) -> Pipeline:
+    """The engine for one call of a filter.
+
+    Raises:
+        vs.Error: a network's weights are missing, damaged or do not fit.
+    """
+    try:
+        return Pipeline(form, num_frames, settings)
+    except ValueError as error:
+        raise vs.Error(f"{name}: {error}") from None
 
 
 class Inpaint:
@@ -98,7 +113,7 @@ class Inpaint:
         form = picture_format(clip, family)
         self._name = name
         self._dtype = form.dtype
-        self._pipeline = Pipeline(form, clip.num_frames, settings)
+        self._pipeline = make_pipeline(name, form, clip.num_frames, settings)
         self._masks = MaskReader(picture_format(mask, "GRAY"), settings.regions, self._held)
 
         self.output = clip

@@ -17,7 +17,7 @@ from vswipe.ops.morphology import dilate
 from vswipe.ops.pyramid import push_pull
 from vswipe.ops.sampling import box_mean, warp
 
-NOT_SEEN = 30.0  # residual, in levels, where nothing visible is near enough to compare
+NOT_SEEN = 8.0  # residual, in levels, where nothing visible is near enough to compare
 _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
@@ -38,7 +38,7 @@ class Tuning:
     depth_power: float = 0.51
     texture_power: float = 0.78
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
-    shift_penalty: float = 3.0  # levels a copy pays for a residual that its brightness and contrast explain
+    shift_penalty: float = 1.5  # levels a copy pays for a residual that its brightness and contrast explain
     look: float = 0.01  # share of a hole a distance must newly show to be looked at
     event: float = 0.2  # share from which the drift is corrected there, too
     register: bool = True

@@ -25,6 +25,8 @@ _SHALLOW = 1.5  # px, depth at which plain diffusion starts the fill
 _SMOOTH_ROUNDS = 20
 _MAX_LEVELS = 6
 _MIN_SIDE = 8
+NOTHING_KNOWN = 100.0  # levels of texture that stand for "no idea"
+_NEAR = 1e-4  # weight of the known pixels around from which they count
 _DETAIL_SIGMA, _AROUND_SIGMA = 4.0, 8.0  # px: what counts as detail, and over which distance it is averaged
 _STEP = 1.5  # px along the edge per sample
 _MARGIN = 24  # px around the holes that give direction and colour
@@ -83,10 +85,13 @@ def texture_around(luma: np.ndarray, known: np.ndarray) -> np.ndarray:
         luma: (H, W) float32, 8-bit levels; what is not known is not read.
         known: (H, W) float32, 0..1.
 
-    Where the surroundings are flat a spatial fill is as good as a copy, and has no flow that could be wrong.
+    Where the surroundings are flat a spatial fill is as good as a copy, and has no flow that could be wrong. Where
+    nothing is known near by, it cannot be good.
     """
     detail = np.abs(luma - _known_mean(luma, known, _DETAIL_SIGMA)) * known
-    return _known_mean(detail, known, _AROUND_SIGMA)
+    near = cv2.GaussianBlur(known, (0, 0), _AROUND_SIGMA)
+    texture = _known_mean(detail, known, _AROUND_SIGMA)
+    return np.where(near > _NEAR, texture, np.float32(NOTHING_KNOWN))
 
 
 def _known_mean(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:

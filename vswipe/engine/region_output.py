@@ -1,0 +1,76 @@
+"""Filled frames of one region before they are steadied, and as the pictures that steadying reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vswipe.engine.region_view import GRID, RegionView
+from vswipe.ops.sampling import Picture
+
+
+@dataclass
+class Raw:
+    """A plane group's samples of one frame before they are steadied: (N, C) levels, and (N,) the copied share."""
+
+    values: np.ndarray
+    copied: np.ndarray
+
+
+class Outputs:
+    """Filled frames of one region, as pictures: what steadying reads.
+
+    Args:
+        view: the region.
+        raw: frame number -> `Raw` per plane group; frames without a hole are not in it and show the source.
+        device: torch device.
+    """
+
+    def __init__(self, view: RegionView, raw: Mapping[int, list[Raw]], device: torch.device) -> None:
+        self.view, self.raw, self.device = view, raw, device
+        self._levels = cached(self._filled_levels)
+        self.grid = cached(self._grid)
+
+    def _filled_levels(self, n: int) -> list[np.ndarray]:
+        pictures = [self.view.levels(n, g) for g in range(len(self.view.groups))]
+        for g, picture in enumerate(pictures):
+            hole = self.view.mask(n, g)
+            if hole is not None:
+                picture[hole > 0] = self.raw[n][g].values
+        return pictures
+
+    def image(self, n: int, group: int) -> Picture:
+        """(h, w, C) levels of one plane group."""
+        picture = self._levels(n)[group]
+        return picture if self.device.type == "cpu" else torch.from_numpy(picture).to(self.device)
+
+    def _grid(self, n: int) -> Tensor:
+        """(H, W) luma on the coarse grid."""
+        cell = self.view.factor * GRID
+        luma = self.view.luma(self._levels(n)[0])
+        size = (luma.shape[1] // cell, luma.shape[0] // cell)
+        return torch.from_numpy(cv2.resize(luma, size, interpolation=cv2.INTER_AREA)).to(self.device)
+
+    @staticmethod
+    def identity(like: Tensor) -> Tensor:
+        """(H, W, 2) each cell's own position."""
+        y, x = torch.meshgrid(*(torch.arange(s, dtype=torch.float32, device=like.device) for s in like.shape[:2]),
+                              indexing="ij")  # fmt: skip
+        return torch.stack([x, y], -1)
+
+
+def cached[T](function: Callable[[int], T]) -> Callable[[int], T]:
+    """The function with its results kept: within one window the same source frame is sampled many times."""
+    kept: dict[int, T] = {}
+
+    def call(n: int) -> T:
+        if n not in kept:
+            kept[n] = function(n)
+        return kept[n]
+
+    return call
