@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vswipe.jobs.process import find_ffmpeg
 from vswipe.jobs.source import NO_TIME, fill_times
 
 from .conftest import BOX, SIZE, checksum, ffmpeg, num_frames, probe, times
@@ -277,3 +278,20 @@ def test_avi_goes_to_matroska(tmp_path: Path, erase: Callable[..., int], capsys:
     assert capsys.readouterr().out.startswith(f"{output}: ")
     assert num_frames(output) == num_frames(source)
     assert [stream["codec_type"] for stream in described(output)] == ["video", "audio"]
+
+
+def test_without_ffmpeg_and_ffprobe_on_path(
+    tmp_path: Path, film: Path, erase: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel's ffmpeg encodes; nothing else is asked for."""
+    path = tmp_path / "nothing"
+    path.mkdir()
+    with monkeypatch.context() as context:
+        context.setenv("PATH", str(path))
+        find_ffmpeg.cache_clear()
+        try:
+            assert "imageio_ffmpeg" in find_ffmpeg()
+            assert erase(film) == 0
+        finally:
+            find_ffmpeg.cache_clear()
+    assert times(film.with_name("film.clean.mkv")) == times(film)
