@@ -76,7 +76,6 @@ def test_broken_off_and_gone_on_with(
     there = {path.name: path.stat().st_mtime_ns for path in folder.glob("0*[0-9].mkv") if "part" not in path.name}
     assert 2 <= len(there) < 5
 
-    seen: list[str] = []
     assert erase(film, "--segment", "8", "--json") == 0
     seen = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     start = next(event for event in seen if event["event"] == "rendering")

@@ -9,7 +9,6 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -258,7 +257,6 @@ def _identity(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-@cache
 def _versions() -> dict[str, str]:
     """Of the programs that make the frames, and a hash of vswipe's own files, models included."""
     import vswipe
