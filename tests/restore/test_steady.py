@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vswipe.restore.steady import Neighbour, agreement, average
+from vswipe.restore.steady import Neighbour, agreement, average, brightness
 
 HEIGHT, WIDTH = 12, 16
 
@@ -39,7 +39,7 @@ def test_what_differs_has_little_weight():
 
 def test_mean_by_hand():
     """One point at (4, 3) with value 10; neighbours show 16 and 40 there, with weights 1 and 0.5."""
-    facts = [torch.zeros(HEIGHT, WIDTH, 3), torch.zeros(HEIGHT, WIDTH, 3)]
+    facts = [torch.zeros(HEIGHT, WIDTH, 4), torch.zeros(HEIGHT, WIDTH, 4)]
     facts[0][..., 2], facts[1][..., 2] = 1.0, 0.5
     facts[1][..., 0] = 1.0  # cells of two pixels: two pixels to the right
     images = [np.full((2 * HEIGHT, 2 * WIDTH, 1), 16, np.float32), np.zeros((2 * HEIGHT, 2 * WIDTH, 1), np.float32)]
@@ -58,3 +58,19 @@ def test_alone_a_frame_stays_as_it_is():
     out, kept = average(values, torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(2), [], cubic=True)
     assert torch.equal(out, values)
     assert float(kept) == 1
+
+
+def test_a_brighter_frame_lifts_its_neighbour():
+    """Around the hole the frame is 20 levels brighter: that agrees, and the neighbour is taken as much brighter."""
+    own, visible = texture(), torch.ones(HEIGHT, WIDTH)
+    visible[4:8, 5:10] = 0
+    mine, theirs = (torch.stack([x * visible, visible], -1) for x in (own, own - 20))
+    shift = brightness(mine, theirs, motion(0, 0))
+    assert shift[0, ..., 0].sub(20).abs().max() < 0.01
+    assert agreement(own, own - 20, motion(0, 0), shift[..., 0]).min() > 0.99
+    facts = torch.cat([torch.zeros(HEIGHT, WIDTH, 2), torch.ones(HEIGHT, WIDTH, 1), shift[0]], -1)
+    image = np.full((HEIGHT, WIDTH, 1), 30, np.float32)
+    points = torch.tensor([[6.0, 5.0]])
+    values, _ = average(torch.tensor([[50.0]]), points, points, torch.ones(2), [Neighbour(image, facts)], cubic=False)
+    assert float(values) == pytest.approx(50, abs=0.1)
+    assert brightness(mine, mine, motion(0, 0)).abs().max() == 0

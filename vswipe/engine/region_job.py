@@ -23,7 +23,7 @@ from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
 from vswipe.restore.propagate import HIDDEN, Copies, Group, Layer, Target, Window, blend, propagate
 from vswipe.restore.spatial import fill, refine
-from vswipe.restore.steady import Neighbour, agreement, average
+from vswipe.restore.steady import Neighbour, agreement, average, brightness, cells
 
 
 @dataclass
@@ -126,9 +126,11 @@ class RegionJob:
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 copies = self._propagate(window, [group], targets, plan.first_radius, quick)
                 for n in masked:
-                    value, _ = self._blend(n, copies[n][0][0], self.view.work_fill(n)[holes[n] > 0][:, None], holes[n])
+                    where = holes[n] > 0
+                    depth, texture = depth_inside(holes[n])[where], self.view.texture(n)[where]
+                    value, _ = self._mix(copies[n][0][0], self.view.work_fill(n)[where][:, None], depth, texture)
                     done[n] = done[n].copy()
-                    done[n][holes[n] > 0] = value[:, 0].cpu().numpy()
+                    done[n][where] = value[:, 0].cpu().numpy()
         return {n: to_bytes(picture) for n, picture in done.items()}
 
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
@@ -171,17 +173,20 @@ class RegionJob:
     def _second_raw(self, numbers: list[int], window: Window) -> dict[int, list[Raw]]:
         """All planes' samples of the given masked frames, each frame filled on its own."""
         every = range(len(self.view.groups))
-        with self.clock("spatial"):
-            spatial = dict(zip(numbers, self.pool.map(self._spatial, numbers), strict=True))
-        if self.network is not None:
-            with self.clock("network"):
-                spatial = self._by_network(numbers, self.network)
         with self.clock("copy"):
             traced = [0] if self._together else list(every)  # the planes whose pixels are followed
             targets = [Target(n, [self._points(self.view.mask(n, g), self._block) for g in traced]) for n in numbers]
             groups = [self._group(g) for g in traced]
+            # Needed at the end: made beside the copies.
+            pending = [self.pool.submit(self._spatial, n) for n in numbers]
             copies = self._propagate(window, groups, targets, self.plan.radius, self.tuning)
             layers = {n: [copy for group in groups for copy in group] for n, groups in copies.items()}
+        with self.clock("spatial"):
+            spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
+        if self.network is not None:
+            with self.clock("network"):
+                spatial = self._by_network(numbers, self.network)
+        with self.clock("copy"):
             raw = {n: [self._raw(n, g, layers[n][g], spatial[n][g]) for g in every] for n in numbers}
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
@@ -190,12 +195,18 @@ class RegionJob:
     def _propagate(
         self, window: Window, groups: list[Group], targets: list[Target], radius: int, tuning: Tuning
     ) -> dict[int, list[list[Copies]]]:
-        """All targets at once on a device; on the CPU frame by frame, one thread each, which shares two cores better
-        than threads inside operations of a few microseconds do (and does not collapse beside a busy encoder)."""
+        """All targets at once on a device; on the CPU one after the other, which keeps their grids in its caches.
+
+        Not in several threads: thousands of operations of some microseconds each hand the interpreter's lock to and
+        fro, and two threads took 10 % longer than one.
+        """
         if self.device.type != "cpu":
             return propagate(window, groups, targets, radius, tuning)
-        parts = self.pool.map(lambda target: propagate(window, groups, [target], radius, tuning), targets)
-        return {n: copies for part in parts for n, copies in part.items()}
+
+        def one_by_one() -> dict[int, list[list[Copies]]]:
+            return {n: copies for t in targets for n, copies in propagate(window, groups, [t], radius, tuning).items()}
+
+        return self.pool.submit(one_by_one).result()  # a worker's operations have no threads of their own
 
     # Pieces of the passes ------------------------------------------------------------------------------------------
 
@@ -215,7 +226,10 @@ class RegionJob:
 
     @property
     def _block(self) -> int:
-        """In large pictures 2x2 luma pixels share one motion and one decision: four times fewer points to follow."""
+        """In large pictures 2x2 luma pixels share one motion and one decision, 4x4 where they fill half a grid cell: so
+        many times fewer points to follow."""
+        if self.view.factor >= 4 and self.view.factor * GRID % 4 == 0:
+            return 4
         return 2 if self.view.factor > 1 else 1
 
     @property
@@ -223,18 +237,26 @@ class RegionJob:
         """Whether a followed block holds whole samples of every plane, so that one trace serves them all."""
         return self._block > 1 or len(self.view.groups) == 1
 
-    def _single_pixels(self, copies: Copies, group: int, luma: np.ndarray, hole: np.ndarray) -> Copies:
+    def _single_pixels(self, n: int, group: int, copies: Copies) -> Copies:
         """Candidates of a hole's samples in reading order, from those of its blocks."""
         planes, block = self.view.groups[group], self._block
-        wide = high = block
-        blocks = shrink_any(luma if self._together else hole, block, block)
-        if self._together:
-            wide, high = block // planes.sub_x, block // planes.sub_y
-        number = np.cumsum(blocks.ravel(), dtype=np.int64).reshape(blocks.shape) - 1
-        rows, columns = np.nonzero(hole)
-        index = torch.from_numpy(number[rows // high, columns // wide]).to(self.device)
-        place = torch.from_numpy(rows % high * wide + columns % wide).to(self.device)
-        return copies.pixels(index, place)
+        luma = self.view.mask(n, 0)
+
+        def places(hole: np.ndarray) -> tuple[Tensor, Tensor]:
+            wide = high = block
+            traced = hole
+            if self._together:
+                assert luma is not None  # every plane's hole comes from luma's
+                traced, wide, high = luma, block // planes.sub_x, block // planes.sub_y
+            blocks = shrink_any(traced, block, block)
+            number = np.cumsum(blocks.ravel(), dtype=np.int64).reshape(blocks.shape) - 1
+            rows, columns = np.nonzero(hole)
+            index = torch.from_numpy(number[rows // high, columns // wide]).to(self.device)
+            return index, torch.from_numpy(rows % high * wide + columns % wide).to(self.device)
+
+        found = self.view.of_hole("places", n, group, places)
+        assert found is not None
+        return copies.pixels(*found)
 
     def _work_mask(self, n: int) -> Picture:
         return self._on_device((self.view.work_hole(n) * np.uint16(HIDDEN))[..., None])
@@ -280,8 +302,8 @@ class RegionJob:
                     hole = hole | self._under_chroma(n, hole.shape)
                 hidden = nothing if hole is None else nothing | (hole * np.uint16(HIDDEN))[..., None]
                 if self._block > 1:
-                    # A block's own pixels, and the chroma samples that are read between: both reach a pixel further.
-                    hidden = cv2.dilate(hidden, np.ones((3, 3), np.uint8))[..., None]
+                    # A block's own pixels, and the chroma samples that are read between: both reach half a block.
+                    hidden = cv2.dilate(hidden, np.ones((self._block + 1, self._block + 1), np.uint8))[..., None]
                 kept[key] = self._on_device(hidden)
             return kept[key]
 
@@ -314,7 +336,7 @@ class RegionJob:
                 if hole is None:
                     out.append(np.zeros((0, len(planes.indices)), np.float32))
                 else:
-                    out.append(self._spatial_plane(n, group, hole)[hole > 0])
+                    out.append(self._spatial_plane(n, group, hole)[self.view.where(n, group)])
             return out
 
         return self.view.ring.get("spatial", (self.view.rect, n), compute)
@@ -343,24 +365,35 @@ class RegionJob:
                 out[n] = [own + new - old for own, new, old in zip(self._spatial(n), groups, start, strict=True)]
         return out
 
-    def _blend(
-        self, n: int, copies: Copies, spatial: np.ndarray, hole: np.ndarray, pixel: tuple[float, float] = (1.0, 1.0)
+    def _blend(self, n: int, group: int, copies: Copies, spatial: np.ndarray) -> tuple[Tensor, Tensor]:
+        """`spatial`: (N, C) levels."""
+        planes, factor = self.view.groups[group], self.view.factor
+
+        def facts(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            """Depth in working pixels, and the working pixel each sample lies in."""
+            rows, columns = np.nonzero(hole)
+            depth = depth_inside(hole)[rows, columns] * np.float32(planes.sub_x / factor)
+            row, column = (((w + 0.5) * sub / factor).astype(np.int32)
+                           for w, sub in ((rows, planes.sub_y), (columns, planes.sub_x)))  # fmt: skip
+            return depth, row, column
+
+        found = self.view.of_hole("depth", n, group, facts)
+        assert found is not None
+        depth, row, column = found
+        return self._mix(copies, spatial, depth, self.view.texture(n)[row, column])
+
+    def _mix(
+        self, copies: Copies, spatial: np.ndarray, depth: np.ndarray, texture: np.ndarray
     ) -> tuple[Tensor, Tensor]:
-        """`spatial`: (N, C) levels; `pixel`: width and height of the hole's pixels in working pixels."""
-        where = np.nonzero(hole)
-        depth = torch.from_numpy(depth_inside(hole)[where] * np.float32(pixel[0])).to(self.device)
-        rows, columns = (((w + 0.5) * p).astype(np.int64) for w, p in zip(where, reversed(pixel), strict=True))
-        texture = torch.from_numpy(self.view.texture(n)[rows, columns]).to(self.device)
-        return blend(copies, torch.from_numpy(spatial).to(self.device), depth, texture, self.tuning)
+        own, deep, rough = (torch.from_numpy(x).to(self.device) for x in (spatial, depth, texture))
+        return blend(copies, own, deep, rough, self.tuning)
 
     def _raw(self, n: int, group: int, copies: Copies, spatial: np.ndarray) -> Raw:
-        hole, luma = self.view.mask(n, group), self.view.mask(n, 0)
         planes = self.view.groups[group]
-        if hole is None or luma is None:
+        if self.view.mask(n, group) is None:
             return Raw(np.zeros((0, len(planes.indices)), np.float32), np.zeros(0, np.float32))
-        copies = self._single_pixels(copies, group, luma, hole)
-        pixel = (planes.sub_x / self.view.factor, planes.sub_y / self.view.factor)
-        values, copied = self._blend(n, copies, spatial, hole, pixel)
+        copies = self._single_pixels(n, group, copies)
+        values, copied = self._blend(n, group, copies, spatial)
         return Raw(values.cpu().numpy(), copied.cpu().numpy())
 
     def _finished(self, n: int, outputs: Outputs, window: Window) -> list[Filled]:
@@ -371,15 +404,12 @@ class RegionJob:
             for other in self._neighbours(n, direction):
                 pair = (other - 1 if direction > 0 else other) - window.first
                 flow = (window.forward if direction > 0 else window.backward)[pair, ..., :2]
-                if motion is None:
-                    motion = flow
-                else:
-                    motion = motion + warp(flow.contiguous(), outputs.identity(flow[0]) + motion)
-                weight = agreement(outputs.grid(n), outputs.grid(other), motion)
+                motion = flow if motion is None else motion + warp(flow.contiguous(), cells(flow) + motion)
+                shift = brightness(window.cells(n), window.cells(other), motion)
+                weight = agreement(outputs.grid(n), outputs.grid(other), motion, shift[..., 0])
+                facts = torch.cat([motion, weight[..., None], shift], -1)
                 best = weight.argmax(0)  # the completion that agrees better, cell by cell
-                pick = best[None, ..., None].expand(-1, -1, -1, 2)
-                chosen = torch.cat([motion.gather(0, pick)[0], weight.gather(0, best[None])[0][..., None]], -1)
-                weighed.append((other, chosen))
+                weighed.append((other, facts.gather(0, best[None, ..., None].expand(-1, -1, -1, facts.shape[-1]))[0]))
         return [self._plane(n, g, outputs, weighed) for g in range(len(self.view.groups))]
 
     def _plane(self, n: int, group: int, outputs: Outputs, weighed: list[tuple[int, Tensor]]) -> Filled:
@@ -387,11 +417,13 @@ class RegionJob:
         if hole is None:
             nothing = np.zeros(0, np.int64)
             return Filled(planes.indices, nothing, nothing, raw.values, raw.copied)
-        rows, columns = np.nonzero(hole)
+        rows, columns = self.view.where(n, group)
         points = torch.from_numpy(np.stack([columns, rows], 1).astype(np.float32)).to(self.device)
         side = self.view.factor * GRID
         cell = torch.tensor([side / planes.sub_x, side / planes.sub_y], device=self.device)
-        neighbours = [Neighbour(outputs.image(other, group), facts) for other, facts in weighed]
+        first = 3 + (0 if group == 0 else 1)  # where these planes' brightness stands
+        facts = [torch.cat([x[..., :3], x[..., first : first + len(planes.indices)]], -1) for _, x in weighed]
+        neighbours = [Neighbour(outputs.image(other, group), x) for (other, _), x in zip(weighed, facts, strict=True)]
         own = torch.from_numpy(raw.values).to(self.device)
         mean, kept = average(own, points, (points + 0.5) / cell - 0.5, cell, neighbours, cubic=group == 0)
         result, share = mean.cpu().numpy(), raw.copied

@@ -39,9 +39,8 @@ class Outputs:
     def _filled_levels(self, n: int) -> list[np.ndarray]:
         pictures = [self.view.levels(n, g) for g in range(len(self.view.groups))]
         for g, picture in enumerate(pictures):
-            hole = self.view.mask(n, g)
-            if hole is not None:
-                picture[hole > 0] = self.raw[n][g].values
+            if self.view.mask(n, g) is not None:
+                picture[self.view.where(n, g)] = self.raw[n][g].values
         return pictures
 
     def image(self, n: int, group: int) -> Picture:
@@ -55,13 +54,6 @@ class Outputs:
         luma = self.view.luma(self._levels(n)[0])
         size = (luma.shape[1] // cell, luma.shape[0] // cell)
         return torch.from_numpy(cv2.resize(luma, size, interpolation=cv2.INTER_AREA)).to(self.device)
-
-    @staticmethod
-    def identity(like: Tensor) -> Tensor:
-        """(H, W, 2) each cell's own position."""
-        y, x = torch.meshgrid(*(torch.arange(s, dtype=torch.float32, device=like.device) for s in like.shape[:2]),
-                              indexing="ij")  # fmt: skip
-        return torch.stack([x, y], -1)
 
 
 def cached[T](function: Callable[[int], T]) -> Callable[[int], T]:

@@ -98,6 +98,21 @@ class RegionView:
             found = self.ring.put("mask", key, shrink_any(part, planes.sub_y, planes.sub_x))
         return found if found.any() else None
 
+    def of_hole[T](self, kind: str, n: int, group: int, compute: Callable[[np.ndarray], T]) -> T | None:
+        """What follows from the hole's shape alone, computed once for all frames that share it; None without a hole."""
+        part, hole = self.mask(n, group), self.holes[n]
+        if part is None or hole is None:
+            return None
+        return self.ring.get(kind, (self.rect, group, hole.key), lambda: compute(part))
+
+    def where(self, n: int, group: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the hole's samples in reading order."""
+        found = self.of_hole("where", n, group, np.nonzero)
+        if found is None:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows, columns = found
+        return rows, columns
+
     def levels(self, n: int, group: int) -> np.ndarray:
         """The region in a group's pixels, (h, w, C) float32, 8-bit levels."""
         planes = self.groups[group]
@@ -166,17 +181,13 @@ class RegionView:
         """
         groups = [self.levels(n, g) for g in range(len(self.groups))]
         for g, values in enumerate(filled or ()):
-            hole = self.mask(n, g)
-            if hole is not None:
-                groups[g][hole > 0] = values
+            groups[g][self.where(n, g)] = values
         return RegionColour(self.fmt, self.frames[n].props).to_rgb(groups)
 
     def from_rgb(self, n: int, rgb: np.ndarray) -> list[np.ndarray]:
         """Per plane group (N, C) levels of the hole's samples, from a region (h, w, 3), 0..1."""
         groups = RegionColour(self.fmt, self.frames[n].props).from_rgb(rgb)
-        holes = [self.mask(n, g) for g in range(len(groups))]
-        return [np.zeros((0, x.shape[2]), np.float32) if hole is None else x[hole > 0]
-                for x, hole in zip(groups, holes, strict=True)]  # fmt: skip
+        return [levels[self.where(n, g)] for g, levels in enumerate(groups)]
 
     # Per pair: flow ------------------------------------------------------------------------------------------------
 

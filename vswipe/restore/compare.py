@@ -40,6 +40,8 @@ class Tuning:
     leave: float = 0.03  # share of a frame's points, per direction, for which no further frames are looked at
     shift_penalty: float = 1.5  # levels a copy pays for a residual that its brightness and contrast explain
     look: float = 0.01  # share of a hole a distance must newly show to be looked at
+    alike: float = 0.08  # cells: completions that are no further apart than this are looked at once
+    compare_each: int = 4  # distance from which a comparison serves two steps
     event: float = 0.2  # share from which the drift is corrected there, too
     register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected

@@ -53,7 +53,7 @@ class Group:
         left, top: the region's corner in this group's pixels.
         mask: frame number -> (h, w, 1) mask of the region, (uint16) HIDDEN = must not be sampled.
         layers: what is sampled.
-        block: side of the square of pixels that are traced and tested as one; `mask` must then be grown by one pixel,
+        block: side of the square of pixels that are traced and tested as one; `mask` must then be grown by half of it,
             so that a clear sample at the block's centre means that all of its pixels are clear.
     """
 
@@ -86,6 +86,10 @@ class Window:
     forward: Tensor
     backward: Tensor
     linked: Sequence[bool]
+
+    def cells(self, n: int) -> Tensor:
+        """(H, W, C + 1) colour and visible share of frame n."""
+        return torch.cat([self.colour[n - self.first], self.valid[n - self.first][..., None]], -1)
 
 
 @dataclass
@@ -182,6 +186,9 @@ class _Tracer:
         own = window.valid[here][:, None, top:bottom, left:right]
         self.hidden = 1 - own
         self.seen = (own > _CLEAR).float().expand(-1, self.completions, -1, -1).clone()
+        self.alike = torch.ones(len(self.units), dtype=torch.bool, device=self.device)
+        # By unit: at which distance it was compared last, and (K, h, w, 2 + C): logit, gain - 1, brightness shift.
+        self.facts: dict[tuple[int, int], tuple[int, Tensor]] = {}
         self.open: dict[tuple[int, int, int, int], _Open] = {}  # by target, direction, group, completion
         self.samples = [
             [block_samples(group.block, layer.sub_x, layer.sub_y).to(self.device) for layer in group.layers]
@@ -247,13 +254,14 @@ class _Tracer:
             self.units = [self.units[u] for u in keep]
             index = torch.tensor(keep, device=self.device)
             self.position, self.path = self.position[index], self.path[index]
-            self.hidden, self.seen = self.hidden[index], self.seen[index]
+            self.hidden, self.seen, self.alike = self.hidden[index], self.seen[index], self.alike[index]
         flows = torch.stack(
             [(window.forward if d > 0 else window.backward)[p] for (_, d), p in zip(self.units, pairs, strict=True)]
         )
         moved = warp(flows.flatten(0, 1), self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
         self.position = self.position + moved[..., :2]
         self.path = self.path + moved[..., 2]
+        self._part()
         uncovered = self._uncovered(k)
         looking = [u for u, gain in enumerate(uncovered) if k == 1 or gain > self.tuning.look]
         if self.tuning.register:
@@ -262,6 +270,11 @@ class _Tracer:
             looking = [u for u in looking if u not in drifted]
         self._look(looking, k, register=False)
         return True
+
+    def _part(self) -> None:
+        """Keeps in `alike` the units whose completions have led to the same places so far: they are looked at once."""
+        apart = (self.position - self.position[:, :1]).abs().amax((1, -1)) * (self.hidden[:, 0] > 0)
+        self.alike &= apart.amax((1, 2)) < self.tuning.alike
 
     def _uncovered(self, k: int) -> list[float]:
         """Share of each unit's hole that this distance shows and none looked at before did.
@@ -290,53 +303,76 @@ class _Tracer:
 
     def _look(self, looking: list[int], k: int, register: bool) -> None:
         """Compares and samples the given units; with `register`, after correcting their drift."""
-        window, tuning = self.window, self.tuning
         if not looking:
             return
         index = torch.tensor(looking, device=self.device)
         self.seen[index] = torch.maximum(self.seen[index], self.clear[index])
-        here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in looking], device=self.device)
-        signs = torch.tensor([self.units[u][1] for u in looking], device=self.device)
+        # Far away the comparison of the frame before still holds: a little older, and half the work.
+        late = k > self.tuning.compare_each and not register
+        alike = self.alike.tolist()
+        for num in (1, self.completions):
+            units = [u for u in looking if (1 if alike[u] else self.completions) == num]
+            stale = [u for u in units if not (late and self._compared(u) == (k - 1, num))]
+            self._compare(stale, k, register, num)
+            if self.completions == 1:
+                break
+        for u in looking:
+            i, direction = self.units[u]
+            source = self.targets[i].n + direction * k
+            motion, facts = self.position[u] - self.identity, self.facts[i, direction][1]
+            for g in range(len(self.groups)):
+                self._take(i, direction, g, source, motion, facts)
+
+    def _compared(self, u: int) -> tuple[int, int]:
+        """At which distance a unit was compared last, and how many of its completions."""
+        k, facts = self.facts[self.units[u]]
+        return k, facts.shape[0]
+
+    def _compare(self, units: list[int], k: int, register: bool, num: int) -> None:
+        """Logit, gain and brightness shift of the first `num` completions of the given units at distance k, into
+        `facts`."""
+        if not units:
+            return
+        window, tuning = self.window, self.tuning
+        index = torch.tensor(units, device=self.device)
+        here = torch.tensor([self.targets[self.units[u][0]].n - window.first for u in units], device=self.device)
+        signs = torch.tensor([self.units[u][1] for u in units], device=self.device)
         top, bottom, left, right = self.box
         own = torch.cat([window.colour[here], window.valid[here][..., None]], -1)[:, None, top:bottom, left:right]
         there = here + signs * k
         visible = window.valid[there][..., None]
         other = torch.cat([window.colour[there] * visible, visible], -1)
-        other = other[:, None].expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
-        own = own.expand(-1, self.completions, -1, -1, -1).flatten(0, 1)
-        position = self.position[index].flatten(0, 1)
-        path = self.path[index].flatten(0, 1)
+        other = other[:, None].expand(-1, num, -1, -1, -1).flatten(0, 1)
+        own = own.expand(-1, num, -1, -1, -1).flatten(0, 1)
+        position = self.position[index, :num].flatten(0, 1)
+        path = self.path[index, :num].flatten(0, 1)
         logit, gain, shift = facts = compare(own, other, position, path, tuning)
         if register:
-            pictures = window.picture[there][:, None].expand(-1, self.completions, -1, -1).flatten(0, 1)
-            mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, self.completions, -1, -1)
+            pictures = window.picture[there][:, None].expand(-1, num, -1, -1).flatten(0, 1)
+            mine = window.picture[here][:, None, top:bottom, left:right].expand(-1, num, -1, -1)
             drift = registration(mine.flatten(0, 1), own[..., -1], pictures, other[..., -1], position)
             again = compare(own, other, position + drift, path, tuning)
             better = again[0] > facts[0] + tuning.register_gain
             logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
-            position = position + drift * better
-            self.position[index] = position.view(len(looking), self.completions, *position.shape[1:])
-        split = (len(looking), self.completions)
-        moved = (position - self.identity).view(*split, *position.shape[1:])
-        # Per cell and completion: logit, gain and brightness shift, read where a sample was found.
+            # What was looked at once moves together.
+            self.position[index] += (drift * better).view(len(units), num, *position.shape[1:])
         found = torch.cat([logit, gain, shift], -1)
-        found = found.view(*split, *found.shape[1:])
-        for u, motion, facts, source in zip(looking, moved, found, there.tolist(), strict=True):
-            i, direction = self.units[u]
-            for g in range(len(self.groups)):
-                self._take(i, direction, g, source + window.first, motion, facts)
+        for u, facts_of in zip(units, found.view(len(units), num, *found.shape[1:]), strict=True):
+            self.facts[self.units[u]] = (k, facts_of)
 
     def _take(self, i: int, direction: int, g: int, source: int, motion: Tensor, facts: Tensor) -> None:
         """Samples the still open points of one direction that frame `source` shows.
 
         Args:
-            motion: (K, h, w, 2) cells. facts: (K, h, w, 2 + C): logit, gain - 1, brightness shift in levels.
+            motion: (K, h, w, 2) cells.
+            facts: (K, h, w, 2 + C): logit, gain - 1, brightness shift in levels.
         """
         group, results = self.groups[g], self.results[self.targets[i].n][g]
         mask = group.mask(source)
         cell = torch.tensor([group.factor_x, group.factor_y], device=self.device)
         corner = torch.tensor([group.left, group.top], device=self.device)
-        for c in range(self.completions):
+        alike = self.completions // facts.shape[0]  # completions that one look serves
+        for c in range(facts.shape[0]):
             still = self.open[i, direction, g, c]
             if still.index.numel() == 0:
                 continue
@@ -359,9 +395,13 @@ class _Tracer:
                 value = value.view(hit.numel(), -1, value.shape[1]) + torch.tensor(layer.base, device=self.device)
                 if layer.channels.start == 0:
                     value[..., 0] *= 1 + fact[:, 1:2]
-                copies.values[m].index_copy_(0, taken, value + fact[:, None, 2:][..., layer.channels])
-            results[0].logits[m].index_copy_(0, taken, fact[:, 0])
-            self.open[i, direction, g, c] = still.only(hidden.nonzero().flatten())
+                value += fact[:, None, 2:][..., layer.channels]
+                for same in range(m, m + alike):
+                    copies.values[same].index_copy_(0, taken, value)
+            rest = still.only(hidden.nonzero().flatten())
+            for same in range(alike):
+                results[0].logits[m + same].index_copy_(0, taken, fact[:, 0])
+                self.open[i, direction, g, c + same] = rest
 
 
 def blend(

@@ -8,14 +8,17 @@ Where the neighbours do not agree, motion was not followed and nothing is averag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vswipe.ops.sampling import Picture, box_mean, sample_points, warp
+from vswipe.restore.compare import DEFAULT, compare
 
 _AGREEMENT = 6.0  # levels: a difference of this size takes a neighbour's weight down to 1/e
+_SAME_BRIGHTNESS = 0.5  # levels: frames whose visible parts differ by less on the whole need no matching
+_SHIFT_ONLY = replace(DEFAULT, gain_ridge=1e9)
 _BOX = 3  # grid cells over which the difference is averaged
 
 
@@ -25,32 +28,66 @@ class Neighbour:
 
     Args:
         image: (h, w, C) levels, region with its hole filled.
-        facts: (H, W, 3) motion towards it in grid cells, x then y, and its weight, 0..1.
+        facts: (H, W, 3 + C) motion towards it in grid cells, x then y; its weight, 0..1; how much brighter the frame is
+            than it, levels, for each channel of `image`.
     """
 
     image: Picture
     facts: Tensor
 
 
-def agreement(own: Tensor, other: Tensor, motion: Tensor) -> Tensor:
+def brightness(own: Tensor, other: Tensor, motion: Tensor) -> Tensor:
+    """How much brighter a frame is than its neighbour, by what both show around the hole.
+
+    Args:
+        own, other: (H, W, C + 1) colour in levels and visible share.
+        motion: (K, H, W, 2) towards `other`, grid cells.
+
+    Returns:
+        (K, H, W, C) levels: in a flicker or a fade the neighbour's fill has its own brightness.
+    """
+    num, height, width = motion.shape[:3]
+    seen = own[..., -1] * other[..., -1]
+    apart = (own[..., :-1] - other[..., :-1]).mul(seen[..., None]).sum((0, 1)) / seen.sum().clamp(min=1)
+    if float(apart.abs().max()) < _SAME_BRIGHTNESS:
+        return motion.new_zeros(num, height, width, own.shape[-1] - 1)
+    weighted = torch.cat([other[..., :-1] * other[..., -1:], other[..., -1:]], -1)
+    _, _, shift = compare(
+        own.expand(num, -1, -1, -1),
+        weighted.expand(num, -1, -1, -1).contiguous(),
+        cells(motion) + motion,
+        motion.new_zeros(num, height, width),
+        _SHIFT_ONLY,
+    )
+    return shift
+
+
+def cells(like: Tensor) -> Tensor:
+    """(H, W, 2) the position of each grid cell, x then y; `like`: (..., H, W, 2)."""
+    y, x = torch.meshgrid(
+        *(torch.arange(size, dtype=torch.float32, device=like.device) for size in like.shape[-3:-1]), indexing="ij"
+    )
+    return torch.stack([x, y], -1)
+
+
+def agreement(own: Tensor, other: Tensor, motion: Tensor, shift: Tensor | None = None) -> Tensor:
     """Weight of a neighbour by how well it agrees along the motion.
 
     Args:
         own, other: (H, W) filled luma on the grid, 8-bit levels.
         motion: (K, H, W, 2) towards `other`, grid cells.
+        shift: (K, H, W) levels by which `own` is known to be brighter.
 
     Returns:
         (K, H, W), 0..1; 0 where the motion leaves the picture.
     """
     height, width = own.shape
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32, device=own.device),
-        torch.arange(width, dtype=torch.float32, device=own.device),
-        indexing="ij",
-    )
-    position = torch.stack([x, y], -1) + motion
+    position = cells(motion) + motion
     others = other[None, ..., None].expand(motion.shape[0], -1, -1, -1).contiguous()
-    difference = (own[None, ..., None] - warp(others, position)).abs()
+    difference = own[None, ..., None] - warp(others, position)
+    if shift is not None:
+        difference = difference - shift[..., None]
+    difference = difference.abs()
     weight = torch.exp(-box_mean(difference, _BOX)[..., 0] / _AGREEMENT)
     limit = torch.tensor([width - 1, height - 1], device=own.device)
     # Half a cell of grace: the outermost pixels of the picture lie beyond the centres of its cells.
@@ -76,8 +113,9 @@ def average(
     squares, out = total.clone(), values.clone()
     for neighbour in neighbours:
         facts = sample_points(neighbour.facts, on_grid)
-        weight = facts[:, 2:]
-        out += weight * sample_points(neighbour.image, torch.addcmul(points, facts[:, :2], cell), cubic)
+        weight = facts[:, 2:3]
+        there = sample_points(neighbour.image, torch.addcmul(points, facts[:, :2], cell), cubic)
+        out += weight * (there + facts[:, 3:])
         total += weight
         squares += weight**2
     return out / total, (squares / total**2)[:, 0]
