@@ -67,7 +67,7 @@ def test_broken_off_and_gone_on_with(
     assert not output.exists()
     assert process.returncode == (-9 if sent == signal.SIGKILL else 130)
     if sent != signal.SIGKILL:
-        assert took < 2, "0.1 s on an idle machine"
+        assert took < 2, "0.7 s on a busy machine"
         assert not list(folder.glob("*.part.*")), "half a segment is of no use"
     wait_for_end = time.monotonic() + 5
     while any(map(alive, others)) and time.monotonic() < wait_for_end:
