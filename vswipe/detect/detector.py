@@ -9,7 +9,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 
@@ -158,7 +157,6 @@ class SubtitleDetector:
 def _prepare_worker() -> None:
     """A worker is one of several threads that each look at a whole frame: no threads inside its operations."""
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
 
 
 assert RADIUS >= 2, "the cut test looks at two frames beyond the window, which its neighbours are read for"

@@ -243,8 +243,10 @@ def _add_lines(rng: np.random.Generator, look: Look, width: int, height: int, ma
     at_right = rng.random() < 0.6
     lines = []
     fade = int(rng.integers(2, 10)) if fades else 0
+    text = ""
     for first, stop in schedule(rng, num_frames, hold):
-        text = str(rng.choice(np.array(texts, object))) if texts else write_lines(rng, look)
+        # The same text twice in a row is one line.
+        text = str(rng.choice(np.array([t for t in texts if t != text], object))) if texts else write_lines(rng, look)
         mark, plate, sung = draw_line(text, look, width, height)
         w, h = mark.size
         if look.vertical:
