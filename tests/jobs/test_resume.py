@@ -42,6 +42,19 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def whole_segments(folder: Path) -> list[Path]:
+    """Segments under their final names."""
+    return [path for path in folder.glob("0*[0-9].mkv") if "part" not in path.name]
+
+
+def command_of(pid: int) -> bytes:
+    """A process's command line; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -57,7 +70,7 @@ def test_broken_off_and_gone_on_with(
     output, whole = film.with_name("film.clean.mkv"), film.with_name("whole.mkv")
     folder = job_folder(output)
     process = started(film, "--segment", "8", delay=DELAY)
-    wait_for(lambda: len(list(folder.glob("0*.mkv"))) >= 2 and list(folder.glob("*.part.mkv")), process)
+    wait_for(lambda: len(whole_segments(folder)) >= 2 and list(folder.glob("*.part.mkv")), process)
     others = children_of(process.pid)
     assert others
     began = time.monotonic()
@@ -73,7 +86,7 @@ def test_broken_off_and_gone_on_with(
     while any(map(alive, others)) and time.monotonic() < wait_for_end:
         time.sleep(0.05)
     assert not any(map(alive, others)), "nobody is left at work"
-    there = {path.name: path.stat().st_mtime_ns for path in folder.glob("0*[0-9].mkv") if "part" not in path.name}
+    there = {path.name: path.stat().st_mtime_ns for path in whole_segments(folder)}
     assert 2 <= len(there) < 5
 
     assert erase(film, "--segment", "8", "--json") == 0
@@ -118,7 +131,7 @@ def test_a_worker_that_dies_is_told_of(film: Path, started: Callable[..., subpro
     folder = job_folder(film.with_name("film.clean.mkv"))
     wait_for(lambda: list(folder.glob("0*.part.mkv")), process)
     for pid in children_of(process.pid):
-        if b"vswipe.jobs.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"vswipe.jobs.worker" in command_of(pid):
             os.kill(pid, signal.SIGKILL)
     _, error = process.communicate(timeout=20)
     assert process.returncode == 1

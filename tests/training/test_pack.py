@@ -64,7 +64,8 @@ def test_pack_keeps_the_split(pack):
         assert packed.picture(0).ndim == 3
 
 
-def test_pack_holds_the_marks_and_the_pictures(pack, data):
+def test_pack_holds_the_marks_and_the_pictures(pack, data, monkeypatch):
+    monkeypatch.setenv("VSWIPE_DATA", str(data))
     packed, folder = (footage.open_footage("train", chosen) for chosen in (pack, None))
     bank = packed.bank(np.random.default_rng(0))
     assert {kind: len(marks) for kind, marks in bank.marks.items()} == {"text": 3, "logo": 3}
