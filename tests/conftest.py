@@ -34,7 +34,7 @@ def dummy(monkeypatch: pytest.MonkeyPatch) -> type[DummyPipeline]:
     class Pipeline(DummyPipeline):
         rendered = []  # noqa: RUF012
 
-    monkeypatch.setattr("vswipe.filters.inpaint.Pipeline", Pipeline)
+    monkeypatch.setattr("vswipe.filters._render.Pipeline", Pipeline)
     return Pipeline
 
 

@@ -107,7 +107,7 @@ def test_the_same_after_any_seek(stand_in: type[BrightPerception]) -> None:
 
 @pytest.mark.usefixtures("dummy")
 def test_autosub_touches_only_the_line(monkeypatch: pytest.MonkeyPatch, dummy: Any) -> None:
-    monkeypatch.setattr("vswipe.filters.autosub.Pipeline", dummy)
+    monkeypatch.setattr("vswipe.filters._render.Pipeline", dummy)
     source = titled()
     result = core.wipe.AutoSub(source, device="cpu")
     mask = core.wipe.SubMask(source, device="cpu", dilate=0)
@@ -151,7 +151,7 @@ def test_region_classes_and_length() -> None:
 
 
 def test_interlaced_frames_are_refused(monkeypatch: pytest.MonkeyPatch, dummy: Any) -> None:
-    monkeypatch.setattr("vswipe.filters.autosub.Pipeline", dummy)
+    monkeypatch.setattr("vswipe.filters._render.Pipeline", dummy)
     result = core.wipe.AutoSub(titled(_FieldBased=2), device="cpu")
     result.get_frame(3)
     with pytest.raises(vs.Error, match="AutoSub: frame 30 must be progressive, got top field first"):

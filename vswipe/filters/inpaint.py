@@ -5,15 +5,11 @@ Imported when the first Inpaint is made: it brings the engine.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-import numpy as np
-import vapoursynth as vs
-
-from vswipe.engine.picture import PictureFormat, Report
-from vswipe.engine.pipeline import Pipeline
+from vswipe.engine.picture import Report
 from vswipe.engine.settings import Settings
 from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
 from vswipe.filters._check import (
@@ -28,18 +24,11 @@ from vswipe.filters._check import (
     resolve_device,
     resolve_model,
 )
-from vswipe.filters._frames import FrameHandle, Frames, MaskReader, Masks, picture_format
+from vswipe.filters._frames import FrameHandle, MaskReader, Masks, picture_format
 from vswipe.filters._host import Picture
-from vswipe.filters._worker import engine
+from vswipe.filters._render import CHUNKS_KEPT, Renderer
 
 CLIP, MASK = 0, 1
-
-# Chunks in flight at once whose windows the held input frames are to cover: 16 requests at once lie in three.
-CHUNKS_IN_FLIGHT = 4
-# Finished chunks kept: in linear playback every frame of a chunk is asked for before the next but one is done.
-CHUNKS_KEPT = 3
-
-FIELDS = {1: "bottom field first", 2: "top field first"}
 
 
 def create(arguments: Arguments) -> Inpaint:
@@ -76,26 +65,14 @@ def read_settings(arguments: Arguments, clip: Picture) -> Settings:
             f"{name}: {key} must be left out for model {model}, which has no network",
             arguments[key],
         )
-    need_at_least(name, "shots", arguments.given("shots").get("shots", 0), 0)
     given |= arguments.given("weights", "shots")
+    need_at_least(name, "shots", given.get("shots", 0), 0)
     return Settings(
         model=model,
         regions=read_regions(name, chosen["region"], clip),
         device=resolve_device(name, chosen["device"]),
         **given,
     )
-
-
-def make_pipeline(name: str, form: PictureFormat, num_frames: int, settings: Settings) -> Pipeline:
-    """The engine for one call of a filter.
-
-    Raises:
-        vs.Error: a network's weights are missing, damaged or do not fit.
-    """
-    try:
-        return Pipeline(form, num_frames, settings)
-    except ValueError as error:
-        raise vs.Error(f"{name}: {error}") from None
 
 
 class Inpaint:
@@ -110,17 +87,12 @@ class Inpaint:
 
     def __init__(self, name: str, clip: Picture, family: str, mask: Picture, settings: Settings) -> None:
         self._held = mask.num_frames == 1
-        form = picture_format(clip, family)
-        self._name = name
-        self._dtype = form.dtype
-        self._pipeline = make_pipeline(name, form, clip.num_frames, settings)
+        self._renderer = Renderer(name, picture_format(clip, family), clip.num_frames, settings)
         self._masks = MaskReader(picture_format(mask, "GRAY"), settings.regions, self._held)
 
         self.output = clip
-        self.chunk = self._pipeline.chunk
+        self.chunk = self._renderer.chunk
         self.keep = CHUNKS_KEPT
-        window = self._pipeline.before + self._pipeline.after + CHUNKS_IN_FLIGHT * self.chunk
-        self._window_frames = min(window, clip.num_frames)
         # Frames are kept from the first chunk on that has a mask, and not before: passing on costs twice as much when
         # a hundred frames of memory take turns instead of a few that stay in the processor's cache. The price is paid
         # once: the frames before that chunk are asked for again. Its masks have been looked at already: those are kept.
@@ -135,18 +107,19 @@ class Inpaint:
         yield from self._fetch(range(0), own, sources, masks)
         marked = [n for n in own if not self._masks.is_empty(n, masks)]
         if not marked:
-            return Chunk([None] * len(own), self._props(Report()))
+            return Chunk([None] * len(own), self._renderer.props(Report()))
         if not self._holding:
             self._holding = True
-            yield {CLIP: self._window_frames, MASK: 1 if self._held else self._window_frames}
-        window = range(max(0, start - self._pipeline.before), min(self.output.num_frames, stop + self._pipeline.after))
+            held = self._renderer.held_frames
+            yield {CLIP: held, MASK: 1 if self._held else held}
+        window = self._renderer.window(start, stop)
         yield from self._fetch(window, window, sources, masks)
-        refused = self._refused(marked, sources)
+        refused = self._renderer.refused(marked, sources)
         frames: dict[int, FrameHandle] = {}
         if len(marked) > len(refused):
             view = Masks(self._masks, masks, window, frozenset(refused))
-            frames = yield partial(self._render, own, sources, view)
-        return Chunk([refused.get(n) or frames.get(n) for n in own], self._props(Report()))
+            frames = yield partial(self._renderer.render, own, sources, view)
+        return Chunk([refused.get(n) or frames.get(n) for n in own], self._renderer.props(Report()))
 
     def _fetch(
         self,
@@ -160,40 +133,3 @@ class Inpaint:
         wanted += [(MASK, n) for n in self._masks.frames_for(mask_numbers) if n not in masks]
         for (kind, n), frame in zip(wanted, (yield wanted), strict=True):
             (sources if kind == CLIP else masks)[n] = frame
-
-    def _refused(self, marked: Sequence[int], sources: Mapping[int, FrameHandle]) -> dict[int, vs.Error]:
-        """Errors for interlaced frames: their two fields show two moments, which no single motion leads to."""
-        errors = {}
-        for n in marked:
-            field = sources[n].get_int("_FieldBased")
-            if field in FIELDS:
-                errors[n] = vs.Error(
-                    f"{self._name}: frame {n} must be progressive, got {FIELDS[field]} (_FieldBased={field}); "
-                    "split it with std.SeparateFields first"
-                )
-        return errors
-
-    def _render(self, own: range, sources: Mapping[int, FrameHandle], masks: Masks) -> dict[int, FrameHandle]:
-        """On the engine thread: let the engine write to copies of the frames it erases from; these copies."""
-        frames: dict[int, FrameHandle] = {}
-        arrays: dict[int, tuple[np.ndarray, ...]] = {}
-
-        def writable(n: int) -> tuple[np.ndarray, ...]:
-            if n not in arrays:
-                assert n in own, f"frame {n} is not one of this chunk"
-                frames[n] = sources[n].copy()
-                arrays[n] = frames[n].writable(self._dtype)
-            return arrays[n]
-
-        view = Frames(sources, self._dtype, engine.check)
-        reports = self._pipeline.render(own.start, own.stop, view, masks, writable)
-        # A copy once more: the engine may still hold arrays over the frame it wrote to.
-        return {n: frame.copy().set_props(**self._props(reports.get(n, Report()))) for n, frame in frames.items()}
-
-    def _props(self, report: Report) -> dict[str, float | str]:
-        """The properties that are added to a frame."""
-        return {
-            "WipeMasked": float(report.masked),
-            "WipeCopied": float(report.copied),
-            "WipeModel": self._pipeline.model,
-        }
