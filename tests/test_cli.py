@@ -101,7 +101,18 @@ def test_stopping_leaves_nothing_behind(tmp_path: Path, sent: signal.Signals) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell starts its background jobs, perhaps this test too, with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    try:
+        stop_and_look(process, folder, sent)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def stop_and_look(process: subprocess.Popen[bytes], folder: Path, sent: signal.Signals) -> None:
+    assert process.stderr is not None
     deadline = time.monotonic() + 60
     while not list(folder.glob(".input.part.mkv")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
