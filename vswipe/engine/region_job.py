@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -21,9 +22,10 @@ from vswipe.ops.morphology import depth_inside, shrink_any
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
-from vswipe.restore.propagate import HIDDEN, Copies, Group, Layer, Target, Window, blend, propagate
+from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather, propagate
 from vswipe.restore.spatial import fill, refine
 from vswipe.restore.steady import Neighbour, agreement, average, brightness, cells
+from vswipe.restore.trace import HIDDEN, Window, bounds
 
 
 @dataclass
@@ -71,24 +73,41 @@ class RegionJob:
     # Passes --------------------------------------------------------------------------------------------------------
 
     def _window(self, numbers: range, flows: Mapping[int, np.ndarray], picture: Callable[[int], np.ndarray]) -> Window:
-        """Grids of all frames in `numbers`, stacked; pairs across a cut have no flow."""
+        """Grids of all frames in `numbers`; pairs across a cut have no flow."""
         basics = [self.view.basics(n) for n in numbers]
         shape = basics[0]["valid"].shape
         nothing = np.zeros((2, 2, *shape, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
         pairs = [flows[n] if link else nothing for n, link in zip(numbers[:-1], linked, strict=True)]
-        stacked = torch.from_numpy(np.stack(pairs or [nothing])).to(self.device)
         size = (shape[1], shape[0])
         pictures = [cv2.resize(picture(n), size, interpolation=cv2.INTER_AREA).astype(np.float32) for n in numbers]
+        valid = [b["valid"][..., None] for b in basics]
         return Window(
             first=numbers[0],
-            picture=torch.from_numpy(np.stack(pictures)).to(self.device),
-            colour=torch.from_numpy(np.stack([b["coarse"] for b in basics])).to(self.device),
-            valid=torch.from_numpy(np.stack([b["valid"] for b in basics])).to(self.device),
-            forward=stacked[:, 0],
-            backward=stacked[:, 1],
+            colour=self._tensors([b["coarse"] for b in basics]),
+            valid=self._tensors(valid),
+            weighted=self._tensors(
+                [np.concatenate([b["coarse"] * v, v], -1) for b, v in zip(basics, valid, strict=True)]
+            ),
+            picture=self._tensors(pictures),
+            forward=self._tensors([pair[0] for pair in pairs]),
+            backward=self._tensors([pair[1] for pair in pairs]),
             linked=linked,
         )
+
+    def _tensors(self, arrays: list[np.ndarray]) -> Sequence[Tensor]:
+        """The arrays where the work is done: on the CPU as they lie, on a device after one upload."""
+        if self.device.type == "cpu":
+            return [torch.from_numpy(array) for array in arrays]
+        return torch.from_numpy(np.stack(arrays)).to(self.device).unbind() if arrays else []
+
+    def _flow_window(self, numbers: range) -> Window:
+        """The second pass's grids of the given frames."""
+        pictures = self.first_pass(numbers)
+        with self.clock("flow"):
+            flows = self._flows("flow2", numbers[:-1], pictures.__getitem__)
+        with self.clock("copy"):
+            return self._window(numbers, flows, pictures.__getitem__)
 
     def first_pass(self, numbers: range) -> dict[int, np.ndarray]:
         """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block."""
@@ -118,13 +137,14 @@ class RegionJob:
             with self.clock("flow"):
                 flows = self._flows("flow1", reach[:-1], self.view.first_picture)
             with self.clock("copy"):
-                image = cached(lambda n: self._on_device(self.view.basics(n)["work"][..., None]))
-                layer = Layer(image, 1.0, (0.0,), slice(0, 1), cubic=True)
+                images = cached(lambda n: [self._on_device(self.view.basics(n)["work"][..., None])])
+                layer = Layer(images, 1.0, (0.0,), slice(0, 1), cubic=True)
                 group = Group(GRID, GRID, 0, 0, cached(self._work_mask), (layer,))
                 targets = [Target(n, [self._points(holes[n])]) for n in masked]
                 window = self._window(reach, flows, self.view.first_picture)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
-                copies = self._propagate(window, [group], targets, plan.first_radius, quick)
+                task = self.pool.submit(propagate, window, [group], targets, plan.first_radius, quick)
+                copies = task.result()  # a worker's operations have no threads of their own
                 for n in masked:
                     where = holes[n] > 0
                     depth, texture = depth_inside(holes[n])[where], self.view.texture(n)[where]
@@ -136,20 +156,20 @@ class RegionJob:
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
         """Fills all planes of the given masked frames, steadied along the motion."""
         plan = self.plan
-        around = self._around(numbers)
-        found = {n: self.view.ring.find("raw", (self.view.rect, n)) for n in around}
+        found = {n: self.view.ring.find("raw", (self.view.rect, n)) for n in self._around(numbers)}
         kept: dict[int, list[Raw]] = {n: raw for n, raw in found.items() if raw is not None}
-        missing = [n for n in around if n not in kept]
-        reach = plan.reach(around[0], around[-1] + 1, plan.radius)
-        pictures = self.first_pass(reach)
-        with self.clock("flow"):
-            flows = self._flows("flow2", reach[:-1], pictures.__getitem__)
-        with self.clock("copy"):
-            window = self._window(reach, flows, pictures.__getitem__)
-        kept |= self._second_raw(missing, window)
+        missing = [n for n in found if n not in kept]
+        near = plan.clip(numbers[0] - STEADY, numbers[-1] + STEADY + 1)
+        # In linear playback only what comes later is new: its flow is made while the earlier frames are followed.
+        blocks = self._targets(missing)
+        earlier = self._flow_window(plan.clip(near.start - plan.radius, near.stop))
+        backward = self._follow(earlier, blocks, -1)
+        later = self._flow_window(plan.clip(near.start, near.stop + plan.radius))
+        forward = self._follow(later, blocks, 1)
+        kept |= self._second_raw(missing, blocks, [forward, backward])
         with self.clock("steady"):
             outputs = Outputs(self.view, kept, self.device)
-            steadied = self.pool.map(lambda n: self._finished(n, outputs, window), numbers)
+            steadied = self.pool.map(lambda n: self._finished(n, outputs, later), numbers)
             return dict(zip(numbers, steadied, strict=True))
 
     def _around(self, numbers: list[int]) -> list[int]:
@@ -170,17 +190,45 @@ class RegionJob:
             found.append(n + direction * k)
         return found
 
-    def _second_raw(self, numbers: list[int], window: Window) -> dict[int, list[Raw]]:
+    @cached_property
+    def _traced(self) -> list[Group]:
+        """The planes whose pixels are followed."""
+        return [self._group(g) for g in ([0] if self._together else range(len(self.view.groups)))]
+
+    def _targets(self, numbers: list[int]) -> list[list[Target]]:
+        """The frames to fill, those together that lie in one block of the grid: on that grid a chunk of linear playback
+        and what it is averaged with are one block."""
+        blocks: dict[int, list[Target]] = {}
+        for n in numbers:
+            points = [self._points(self.view.mask(n, g), self._block) for g in range(len(self._traced))]
+            blocks.setdefault(self.plan.company(n).start, []).append(Target(n, points))
+        return list(blocks.values())
+
+    def _follow(self, window: Window, blocks: list[list[Target]], direction: int) -> list[Future[Trail]]:
+        """Starts the search in one direction for what the targets hide; a trail per block."""
+        tasks = []
+        for targets in blocks:
+            # The same part of the grid whichever frames of the block are wanted.
+            company = self.plan.company(targets[0].n)
+            box = bounds([torch.from_numpy(self.view.basics(n)["valid"][..., None]) for n in company], self.tuning)
+            tasks.append(
+                self.pool.submit(follow, window, self._traced, targets, direction, self.plan.radius, self.tuning, box)
+            )
+        return tasks
+
+    def _second_raw(
+        self, numbers: list[int], blocks: list[list[Target]], trails: list[list[Future[Trail]]]
+    ) -> dict[int, list[Raw]]:
         """All planes' samples of the given masked frames, each frame filled on its own."""
         every = range(len(self.view.groups))
+        # Needed at the end: made beside the copies.
+        pending = [self.pool.submit(self._spatial, n) for n in numbers]
+        layers: dict[int, list[Copies]] = {}
         with self.clock("copy"):
-            traced = [0] if self._together else list(every)  # the planes whose pixels are followed
-            targets = [Target(n, [self._points(self.view.mask(n, g), self._block) for g in traced]) for n in numbers]
-            groups = [self._group(g) for g in traced]
-            # Needed at the end: made beside the copies.
-            pending = [self.pool.submit(self._spatial, n) for n in numbers]
-            copies = self._propagate(window, groups, targets, self.plan.radius, self.tuning)
-            layers = {n: [copy for group in groups for copy in group] for n, groups in copies.items()}
+            for targets, *tasks in zip(blocks, *trails, strict=True):
+                both = [task.result() for task in tasks]
+                found = self.pool.submit(gather, self._traced, targets, both).result()
+                layers |= {n: [copy for group in groups for copy in group] for n, groups in found.items()}
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
         if self.network is not None:
@@ -191,22 +239,6 @@ class RegionJob:
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
         return raw
-
-    def _propagate(
-        self, window: Window, groups: list[Group], targets: list[Target], radius: int, tuning: Tuning
-    ) -> dict[int, list[list[Copies]]]:
-        """All targets at once on a device; on the CPU one after the other, which keeps their grids in its caches.
-
-        Not in several threads: thousands of operations of some microseconds each hand the interpreter's lock to and
-        fro, and two threads took 10 % longer than one.
-        """
-        if self.device.type != "cpu":
-            return propagate(window, groups, targets, radius, tuning)
-
-        def one_by_one() -> dict[int, list[list[Copies]]]:
-            return {n: copies for t in targets for n, copies in propagate(window, groups, [t], radius, tuning).items()}
-
-        return self.pool.submit(one_by_one).result()  # a worker's operations have no threads of their own
 
     # Pieces of the passes ------------------------------------------------------------------------------------------
 
@@ -265,15 +297,13 @@ class RegionJob:
         """Planes of one size, sampled for points in the pixels of another size."""
         planes, base = self.view.groups[index], self.view.groups[relative_to]
 
-        def image(n: int) -> Picture:
-            whole = [self.view.frames[n].planes[p] for p in planes.indices]
-            stack = whole[0][..., None] if len(whole) == 1 else np.stack(whole, -1)
-            return self._on_device(stack)
+        def images(n: int) -> list[Picture]:
+            return [self._on_device(self.view.frames[n].planes[p][..., None]) for p in planes.indices]
 
         first = 0 if index == 0 else 1
         chroma = self.view.fmt.floating and self.view.fmt.family == "YUV"
         return Layer(
-            cached(image),
+            cached(images),
             self.view.fmt.level,
             tuple(128.0 if chroma and p > 0 else 0.0 for p in planes.indices),
             slice(first, first + len(planes.indices)),
@@ -403,7 +433,7 @@ class RegionJob:
             motion: Tensor | None = None
             for other in self._neighbours(n, direction):
                 pair = (other - 1 if direction > 0 else other) - window.first
-                flow = (window.forward if direction > 0 else window.backward)[pair, ..., :2]
+                flow = (window.forward if direction > 0 else window.backward)[pair][..., :2]
                 motion = flow if motion is None else motion + warp(flow.contiguous(), cells(flow) + motion)
                 shift = brightness(window.cells(n), window.cells(other), motion)
                 weight = agreement(outputs.grid(n), outputs.grid(other), motion, shift[..., 0])

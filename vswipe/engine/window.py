@@ -58,3 +58,9 @@ class WindowPlan:
         """The first-pass block frame n lies in."""
         start = n // self.chunk * self.chunk
         return self.clip(start, start + self.chunk)
+
+    def company(self, n: int) -> range:
+        """The frames that frame n is followed with when all of them are wanted: what one chunk of linear playback adds
+        to what it is averaged with."""
+        start = (n - STEADY) // self.chunk * self.chunk + STEADY
+        return self.clip(start, start + self.chunk)

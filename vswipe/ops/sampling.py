@@ -1,10 +1,12 @@
 """Reading pictures at positions between pixels, on the CPU through OpenCV and elsewhere through torch.
 
 Both ways agree to within OpenCV's 1/32 px position grid. Pictures are channels last, (..., H, W, C): one sample then
-lies in one cache line, and a stack of pictures is one tall picture for `cv2.remap` without a copy.
+lies in one cache line.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,42 +20,35 @@ MAX_ROWS = 32000  # cv2.remap takes neither pictures nor maps with a side above 
 _LINE = 256  # points are laid out in lines of this length for cv2.remap
 
 
-def warp(images: Tensor, positions: Tensor) -> Tensor:
+def warp(images: Tensor | Sequence[Tensor], positions: Tensor) -> Tensor:
     """Bilinear samples of a stack of pictures, positions outside are moved to the border.
 
     Args:
-        images: (B, H, W, C) float32.
+        images: (B, H, W, C) float32, or B pictures (H, W, C) of one size.
         positions: (B, h, w, 2) float32, x then y, in pixels of `images`.
 
     Returns:
-        (B, h, w, C) float32.
+        (B, h, w, C) float32. Each picture's samples depend on nothing else in the stack.
 
     Raises:
         ValueError: shapes do not fit together.
 
     Bilinear sampler of Jaderberg et al., NeurIPS 2015, section 3.3, https://arxiv.org/abs/1506.02025
     """
-    if images.ndim != 4 or positions.ndim != 4 or positions.shape[-1] != 2 or images.shape[0] != positions.shape[0]:
+    num, shape = len(images), images[0].shape
+    if len(shape) != 3 or positions.ndim != 4 or positions.shape[-1] != 2 or num != positions.shape[0]:
         raise ValueError(
             "warp: images must be (B, H, W, C) and positions (B, h, w, 2), "
-            f"got {tuple(images.shape)} and {tuple(positions.shape)}"
+            f"got {(num, *shape)} and {tuple(positions.shape)}"
         )
-    batch, height, width, channels = images.shape
-    if images.device.type != "cpu":
-        return _grid_sample(images, positions, "bilinear")
-    out = torch.empty((*positions.shape[:3], channels))
-    rows = max(1, MAX_ROWS // max(height, positions.shape[1]))
-    for first in range(0, batch, rows):
-        last = min(batch, first + rows)
-        # One tall picture for the whole stack: clamped rows cannot reach into the neighbour above or below.
-        where = positions[first:last].clone()
-        where[..., 0].clamp_(0, width - 1)
-        where[..., 1].clamp_(0, height - 1)
-        where[..., 1] += (torch.arange(last - first, dtype=torch.float32) * height)[:, None, None]
-        tall = images[first:last].reshape(-1, width, channels).numpy()
-        maps = where.reshape(-1, positions.shape[2], 2).numpy()
-        out[first:last] = torch.from_numpy(_remap(tall, maps, cv2.INTER_LINEAR)).view(out[first:last].shape)
-    return out
+    if positions.device.type != "cpu":
+        whole = images if isinstance(images, Tensor) else torch.stack(list(images))
+        return _grid_sample(whole, positions, "bilinear")
+    out = np.empty((*positions.shape[:3], shape[2]), np.float32)
+    maps = positions.contiguous().numpy()
+    for b in range(num):
+        out[b] = _remap(images[b].numpy(), maps[b], cv2.INTER_LINEAR)
+    return torch.from_numpy(out)
 
 
 def sample_points(image: Picture, points: Tensor, cubic: bool = False, outside: float | None = None) -> Tensor:

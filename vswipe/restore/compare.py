@@ -5,6 +5,7 @@ Everything is measured on the coarse grid, over the cells visible in both frames
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -52,9 +53,9 @@ class Tuning:
 DEFAULT = Tuning()
 
 
-def inside(position: Tensor, other: Tensor) -> Tensor:
-    """1.0 where a position (B, h, w, 2) lies in the picture (B, H, W, ...), else 0.0."""
-    height, width = other.shape[1:3]
+def inside(position: Tensor, picture: Tensor) -> Tensor:
+    """1.0 where a position (B, h, w, 2) lies in a picture of this size (H, W, ...), else 0.0."""
+    height, width = picture.shape[:2]
     return (
         (position[..., 0] >= 0)
         & (position[..., 0] <= width - 1)
@@ -63,17 +64,18 @@ def inside(position: Tensor, other: Tensor) -> Tensor:
     ).float()
 
 
-def registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Tensor, position: Tensor) -> Tensor:
+def registration(own: Tensor, own_valid: Tensor, others: Sequence[Tensor], position: Tensor) -> Tensor:
     """What composed flow has drifted: flow between the frame and what was found, completed under both holes.
 
     Args:
-        own, other: (B, h, w), (B, H, W) luma levels. own_valid, other_valid: visible share.
+        own: (B, h, w) luma levels. own_valid: (B, h, w) visible share.
+        others: B pictures (H, W, 2), both of the other frames.
         position: (B, h, w, 2).
 
     Returns:
         (B, h, w, 2) correction in cells.
     """
-    found = warp(torch.stack([other, other_valid], -1), position)
+    found = warp(others, position)
     hidden = ((own_valid < 1) | (found[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
     mine, theirs = (x.clamp(0, 255).round().to(torch.uint8).cpu().numpy() for x in (own, found[..., 0]))
     out = []
@@ -85,23 +87,23 @@ def registration(own: Tensor, own_valid: Tensor, other: Tensor, other_valid: Ten
 
 
 def compare(
-    own: Tensor, other: Tensor, position: Tensor, path: Tensor, tuning: Tuning
+    own: Tensor, others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What the surroundings say of the picture at `position`.
 
     Args:
         own: (B, h, w, C + 1): colour in levels and visible share.
-        other: (B, H, W, C + 1): the same, the colour multiplied by the visible share, so that what is read between a
-            visible and a hidden cell is the visible one's colour.
-        position: (B, h, w, 2) grid cells in `other`.
+        others: B pictures (H, W, C + 1): the same, the colour multiplied by the visible share, so that what is read
+            between a visible and a hidden cell is the visible one's colour.
+        position: (B, h, w, 2) grid cells in the other picture.
         path: (B, h, w) summed round-trip errors, cells.
 
     Returns:
         logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift,
         without the gain for chroma.
     """
-    found = warp(other, position)
-    weight = (own[..., -1] * found[..., -1] * inside(position, other))[..., None]
+    found = warp(others, position)
+    weight = (own[..., -1] * found[..., -1] * inside(position, others[0]))[..., None]
     image = found[..., :-1] / found[..., -1:].clamp(min=1e-3)
     difference = own[..., :-1] - image
     num = image.shape[-1]

@@ -54,7 +54,7 @@ def brightness(own: Tensor, other: Tensor, motion: Tensor) -> Tensor:
     weighted = torch.cat([other[..., :-1] * other[..., -1:], other[..., -1:]], -1)
     _, _, shift = compare(
         own.expand(num, -1, -1, -1),
-        weighted.expand(num, -1, -1, -1).contiguous(),
+        [weighted] * num,
         cells(motion) + motion,
         motion.new_zeros(num, height, width),
         _SHIFT_ONLY,
@@ -83,8 +83,7 @@ def agreement(own: Tensor, other: Tensor, motion: Tensor, shift: Tensor | None =
     """
     height, width = own.shape
     position = cells(motion) + motion
-    others = other[None, ..., None].expand(motion.shape[0], -1, -1, -1).contiguous()
-    difference = own[None, ..., None] - warp(others, position)
+    difference = own[None, ..., None] - warp([other[..., None]] * motion.shape[0], position)
     if shift is not None:
         difference = difference - shift[..., None]
     difference = difference.abs()

@@ -1,0 +1,457 @@
+"""Following the flow away from the frames to fill, in one direction, until another frame shows what they hide.
+
+All targets of one call move together, one frame further at a time: the grids of their completions are followed through
+composed steps, and what is found is compared with the frame's own surroundings. A hidden block is found where the first
+frame shows it. Nothing a target finds depends on which targets are followed beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vswipe.ops.sampling import Picture, sample_points, warp
+from vswipe.restore.compare import Tuning, compare, inside, registration
+
+HIDDEN = 65535  # 16 bits: the least weight OpenCV gives a pixel, 1/1024, must not be rounded to nothing
+_CLEAR = 0.9  # visible share of a cell from which it counts as uncovered
+
+
+@dataclass
+class Window:
+    """What tracing reads, frame by frame; everything on the coarse grid.
+
+    Args:
+        first: number of the first frame; index 0 of the lists.
+        colour: (H, W, C) float32, 8-bit levels, mean of each cell's visible pixels.
+        valid: (H, W, 1) float32, visible share of each cell.
+        weighted: (H, W, C + 1) both together, the levels multiplied by the share.
+        picture: (H, W) float32, luma with its holes filled, to register on.
+        forward, backward: (K, H, W, 3) float32; for the pair (n, n + 1): flow in cells and round-trip error.
+        linked: whether n and n + 1 belong to one shot.
+    """
+
+    first: int
+    colour: Sequence[Tensor]
+    valid: Sequence[Tensor]
+    weighted: Sequence[Tensor]
+    picture: Sequence[Tensor]
+    forward: Sequence[Tensor]
+    backward: Sequence[Tensor]
+    linked: Sequence[bool]
+
+    @property
+    def completions(self) -> int:
+        """K. Without a pair nothing is followed, and one completion is as good as any."""
+        return self.forward[0].shape[0] if self.forward else 1
+
+    def cells(self, n: int) -> Tensor:
+        """(H, W, C + 1) colour and visible share of frame n."""
+        return torch.cat([self.colour[n - self.first], self.valid[n - self.first]], -1)
+
+    def flow(self, n: int, direction: int) -> Tensor | None:
+        """(K, H, W, 3) from frame n to the next in `direction`, or None where the shot or the window ends."""
+        pair = n - self.first - (direction < 0)
+        if not (0 <= pair < len(self.linked) and self.linked[pair]):
+            return None
+        return (self.forward if direction > 0 else self.backward)[pair]
+
+
+@dataclass(frozen=True)
+class Points:
+    """What is to be found in one frame: its number, and its hidden blocks' centres (N, 2), x then y, in pixels."""
+
+    n: int
+    centres: Tensor
+
+
+@dataclass(frozen=True)
+class Search:
+    """The hidden blocks of one plane group.
+
+    Args:
+        cell: pixels per grid cell, x then y.
+        mask: frame number -> (h, w, 1) mask of the region, (uint16) HIDDEN = must not be sampled. Frames whose masks
+            are one object are tested at once.
+        targets: the same frames in the same order for all groups.
+    """
+
+    cell: tuple[float, float]
+    mask: Callable[[int], Picture]
+    targets: Sequence[Points]
+
+
+@dataclass(frozen=True)
+class Finds:
+    """Blocks that were found, one row each.
+
+    Args:
+        target: (R,) which of the search's targets. block: (R,) which of its points.
+        completion: (R,) whose flow led there.
+        source: (R,) number of the frame that shows it.
+        where: (R, 2) place of the block's centre in that frame's region, pixels, x then y.
+        facts: (R, 2 + C) logit, gain - 1, brightness shift in levels.
+    """
+
+    target: Tensor
+    block: Tensor
+    completion: Tensor
+    source: Tensor
+    where: Tensor
+    facts: Tensor
+
+
+Box = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+def bounds(valid: Sequence[Tensor], tuning: Tuning) -> Box:
+    """Part of the grid within reach of a comparison box around the holes of some frames.
+
+    Boxes that are cut off at its border weigh differently: which frames these are must not depend on which are filled
+    together.
+
+    Args:
+        valid: (H, W, 1) visible share of each cell, at least one frame.
+    """
+    hidden = torch.stack([v[..., 0] < 1 for v in valid]).any(0)
+    rows, columns = hidden.any(1).nonzero().flatten(), hidden.any(0).nonzero().flatten()
+    height, width = hidden.shape
+    if rows.numel() == 0:
+        return 0, height, 0, width
+    margin = tuning.box // 2 + 2
+    return (
+        max(0, int(rows[0]) - margin),
+        min(height, int(rows[-1]) + margin + 1),
+        max(0, int(columns[0]) - margin),
+        min(width, int(columns[-1]) + margin + 1),
+    )
+
+
+def trace(
+    window: Window, searches: Sequence[Search], direction: int, radius: int, box: Box, tuning: Tuning
+) -> list[Finds]:
+    """What frames in one direction show of the searched blocks.
+
+    Args:
+        window: all frames within `radius` of the targets in this direction.
+        searches: one per plane group that is followed.
+        direction: 1 towards later frames, -1 towards earlier ones.
+        radius: frames that may give pixels.
+        box: part of the grid that is followed; see `bounds`.
+        tuning: constants.
+
+    Returns:
+        One `Finds` per search. Each completion finds a block at most once.
+    """
+    tracer = _Tracer(window, searches, direction, box, tuning)
+    for k in range(1, radius + 1):
+        if not tracer.step(k):
+            break
+    return [points.finds(tracer.facts.shape[-1]) for points in tracer.points]
+
+
+class _OpenPoints:
+    """The blocks of one search that no frame has shown yet, those of all targets in one row.
+
+    Args:
+        search: what is searched.
+        box: part of the grid that is followed.
+        completions: K.
+    """
+
+    def __init__(self, search: Search, box: Box, completions: int) -> None:
+        top, bottom, left, right = box
+        height, width = bottom - top, right - left
+        self.search, self.completions = search, completions
+        counts = [points.centres.shape[0] for points in search.targets]
+        centres = torch.cat([points.centres for points in search.targets])
+        device = centres.device
+        self.counts = counts
+        self.starts = [sum(counts[:i]) for i in range(len(counts))]
+        self.target = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts).to(device))
+        self.cell = torch.tensor(search.cell, device=device)
+        corner = torch.tensor([left, top], device=device, dtype=torch.float32)
+        place = (centres + 0.5) / self.cell - 0.5 - corner
+        limit = torch.tensor([width - 1, height - 1], device=device, dtype=torch.float32)
+        place = torch.minimum(place.clamp(min=0), limit)
+        # Where a block is, less where its cell is: what is followed are cells.
+        self.offset = centres - (place + corner) * self.cell
+        corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
+        self.share = place - corner
+        self.corner = corner[:, 1].long() * width + corner[:, 0].long()
+        self.right, self.below = min(1, width - 1), width if height > 1 else 0
+        near = place.round().long()
+        self.near = self.target * (height * width) + near[:, 1] * width + near[:, 0]
+        self.open = torch.ones(completions, len(centres), dtype=torch.bool, device=device)
+        self.left = [list(counts) for _ in range(completions)]  # by completion and target
+        self.number = torch.tensor([points.n for points in search.targets], device=device)
+        self.found: list[tuple[Tensor, ...]] = []
+
+    def unresolved(self, i: int, least: float) -> bool:
+        """Whether more than a share of a target's blocks is still open in one of the completions."""
+        return any(left[i] > least * self.counts[i] for left in self.left)
+
+    def take(self, c: int, gate: Tensor, slots: Tensor, sources: dict[int, int], alike: Tensor, fields: Fields) -> None:
+        """Closes the blocks of completion `c` that this distance shows.
+
+        Args:
+            gate: (targets, h, w) where anything can be visible.
+            slots: (targets,) where each target stands in the fields.
+            sources: target -> frame, those looked at.
+            alike: (targets,) whether this completion's look serves all.
+            fields: positions and facts of completion `c`.
+        """
+        near = (gate.view(-1)[self.near] & self.open[c]).nonzero()[:, 0]
+        if near.numel() == 0:
+            return
+        target = self.target[near]
+        index = slots[target] * fields.stride + self.corner[near] + fields.offset
+        where = self.offset[near] + self._read(fields.position, index, near) * self.cell
+        shown = self._shown(where, target, sources)
+        near, target, index, where = near[shown], target[shown], index[shown], where[shown]
+        if near.numel() == 0:
+            return
+        facts = self._read(fields.facts, index, near)
+        serves = alike[target]
+        for other in range(self.completions):
+            same = slice(None) if other == c else serves
+            if other != c and not bool(serves.any()):
+                continue
+            rows = near[same]
+            self.open[other, rows] = False
+            left = self.left[other]
+            for i, gone in enumerate(torch.bincount(target[same], minlength=len(left)).tolist()):
+                left[i] -= gone
+            source = self.number[target[same]] + fields.moved
+            self.found.append((rows, torch.full_like(rows, other), source, where[same], facts[same]))
+
+    def _read(self, field: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+        """Bilinear samples of a field (cells, C). Not by `sample_points`: where a field lies in the stack must not show
+        in the last bit."""
+        x, y = self.share[rows, :1], self.share[rows, 1:]
+        upper = torch.lerp(field[index], field[index + self.right], x)
+        index = index + self.below
+        return torch.lerp(upper, torch.lerp(field[index], field[index + self.right], x), y)
+
+    def _shown(self, where: Tensor, target: Tensor, sources: dict[int, int]) -> Tensor:
+        """Numbers of the rows whose block is visible in its target's source."""
+        masks = {i: self.search.mask(n) for i, n in sources.items()}
+        if len({id(mask) for mask in masks.values()}) == 1:
+            hidden = _hidden(next(iter(masks.values())), where)
+            return (~hidden).nonzero()[:, 0]
+        hidden = torch.ones(len(where), dtype=torch.bool, device=where.device)
+        kinds = list({id(mask): mask for mask in masks.values()}.values())
+        for mask in kinds:
+            of_this = torch.zeros(len(self.counts), dtype=torch.bool, device=where.device)
+            of_this[[i for i, own in masks.items() if own is mask]] = True
+            rows = of_this[target].nonzero()[:, 0]
+            hidden[rows] = _hidden(mask, where[rows])
+        return (~hidden).nonzero()[:, 0]
+
+    def finds(self, num_facts: int) -> Finds:
+        """All that was found."""
+        device = self.cell.device
+        none = torch.zeros(0, dtype=torch.long, device=device)
+        nothing = (none, none, none, torch.zeros(0, 2, device=device), torch.zeros(0, num_facts, device=device))
+        parts = zip(*(self.found or [nothing]), strict=True)
+        rows, completion, source, where, facts = (torch.cat(part) for part in parts)
+        target = self.target[rows]
+        starts = torch.tensor(self.starts, device=device)
+        return Finds(target, rows - starts[target], completion, source, where, facts)
+
+
+def _grown(marked: Tensor) -> Tensor:
+    """(..., h, w) bool, grown by one cell on each side."""
+    out = marked.clone()
+    out[..., 1:, :] |= marked[..., :-1, :]
+    out[..., :-1, :] |= marked[..., 1:, :]
+    wide = out.clone()
+    wide[..., 1:] |= out[..., :-1]
+    wide[..., :-1] |= out[..., 1:]
+    return wide
+
+
+def _hidden(mask: Picture, where: Tensor) -> Tensor:
+    """Beyond the region neither mask nor flow is known: it counts as hidden."""
+    return sample_points(mask, where, outside=float(HIDDEN))[:, 0] > 0
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Grids of one completion as rows of cells.
+
+    Args:
+        position: (cells, 2) of all completions. facts: (cells, 2 + C).
+        stride: cells from one target to the next. offset: cells to this completion.
+        moved: frames from a target to its source.
+    """
+
+    position: Tensor
+    facts: Tensor
+    stride: int
+    offset: int
+    moved: int
+
+
+class _Tracer:
+    """State of one direction. A slot is a target that is still followed; targets leave, the others close up."""
+
+    def __init__(self, window: Window, searches: Sequence[Search], direction: int, box: Box, tuning: Tuning) -> None:
+        self.window, self.direction, self.tuning = window, direction, tuning
+        self.frames = [points.n for points in searches[0].targets]
+        top, bottom, left, right = box
+        shape = (bottom - top, right - left)
+        here = [n - window.first for n in self.frames]
+        self.own = torch.stack([window.cells(n)[top:bottom, left:right] for n in self.frames])
+        self.mine = torch.stack([window.picture[h][top:bottom, left:right] for h in here])
+        self.device, num = self.own.device, len(here)
+        self.completions = window.completions
+        rows = torch.arange(top, bottom, device=self.device, dtype=torch.float32)
+        columns = torch.arange(left, right, device=self.device, dtype=torch.float32)
+        identity = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        self.slots = list(range(num))  # slot -> target
+        self.position = identity.expand(num, self.completions, -1, -1, -1).clone()
+        self.path = torch.zeros(num, self.completions, *shape, device=self.device)
+        # Whether each cell was clear at a distance looked at so far.
+        valid = self.own[:, None, ..., -1]
+        self.hidden = 1 - valid
+        self.seen = (valid > _CLEAR).float().expand(-1, self.completions, -1, -1).clone()
+        self.alike = torch.ones(num, dtype=torch.bool, device=self.device)
+        self.facts = torch.zeros(num, self.completions, *shape, self.own.shape[-1] + 1, device=self.device)
+        self.compared = [(0, 0)] * num  # by slot: at which distance, and how many completions
+        self.points = [_OpenPoints(search, box, self.completions) for search in searches]
+
+    def step(self, k: int) -> bool:
+        """Moves every target one frame on, and looks for copies where this distance is one to look at."""
+        flows, keep = [], []
+        for slot, i in enumerate(self.slots):
+            flow = self.window.flow(self.frames[i] + self.direction * (k - 1), self.direction)
+            # The last few blocks are not worth as much as all the others were.
+            if flow is not None and any(points.unresolved(i, self.tuning.leave) for points in self.points):
+                flows += list(flow)
+                keep.append(slot)
+        if not keep:
+            return False
+        self._close_up(keep)
+        moved = warp(flows, self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
+        self.position += moved[..., :2]
+        self.path += moved[..., 2]
+        self._part()
+        visible, uncovered = self._uncovered(k)
+        looking = [s for s, gain in enumerate(uncovered) if k == 1 or gain > self.tuning.look]
+        if not looking:
+            return True
+        drifted = []
+        if self.tuning.register:
+            drifted = [s for s in looking if k in self.tuning.register_at or uncovered[s] > self.tuning.event]
+        clear = (visible > _CLEAR).float()
+        if len(looking) == len(self.slots):
+            self.seen = torch.maximum(self.seen, clear)
+        else:
+            index = torch.tensor(looking, device=self.device)
+            self.seen[index] = torch.maximum(self.seen[index], clear[index])
+        alike = self.alike.tolist()
+        self._look(drifted, k, True, alike)
+        self._look([s for s in looking if s not in drifted], k, False, alike)
+        self._take(looking, k, visible, alike)
+        return True
+
+    def _close_up(self, keep: list[int]) -> None:
+        if len(keep) == len(self.slots):
+            return
+        self.slots = [self.slots[s] for s in keep]
+        self.compared = [self.compared[s] for s in keep]
+        index = torch.tensor(keep, device=self.device)
+        for name in ("own", "mine", "position", "path", "hidden", "seen", "alike", "facts"):
+            setattr(self, name, getattr(self, name)[index])
+
+    def _sources(self, k: int) -> list[int]:
+        """Index in the window of what each slot looks at."""
+        return [self.frames[i] + self.direction * k - self.window.first for i in self.slots]
+
+    def _part(self) -> None:
+        """Keeps in `alike` the targets whose completions have led to the same places: they are looked at once."""
+        if self.completions > 1 and bool(self.alike.any()):
+            apart = (self.position[:, 1:] - self.position[:, :1]).abs().amax((1, -1)) * (self.hidden[:, 0] > 0)
+            self.alike &= apart.amax((1, 2)) < self.tuning.alike
+
+    def _uncovered(self, k: int) -> tuple[Tensor, list[float]]:
+        """Visible share of what each cell sees at this distance (S, K, h, w), and by slot the share of the hole that it
+        shows and no distance looked at before did.
+
+        In motion that is some at every step; over a still picture it is nothing until the mark goes away, and comparing
+        pictures on the way there would be work for nothing.
+        """
+        there = [self.window.valid[t] for t in self._sources(k) for _ in range(self.completions)]
+        where = self.position.flatten(0, 1)
+        visible = (warp(there, where)[..., 0] * inside(where, there[0])).view(self.seen.shape)
+        # A cell that shows half a stroke shows it at every distance: only what is clear as a whole is news.
+        gain = (((visible > _CLEAR).float() - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
+        return visible, (gain / self.hidden.sum((1, 2, 3)).clamp(min=1e-6)).tolist()
+
+    def _look(self, looking: list[int], k: int, register: bool, alike: list[bool]) -> None:
+        """Compares the given slots; with `register`, after correcting their drift."""
+        # Far away the comparison of the frame before still holds: a little older, and half the work.
+        late = k > self.tuning.compare_each and not register
+        for num in sorted({1, self.completions}):
+            slots = [s for s in looking if (1 if alike[s] else self.completions) == num]
+            self._compare([s for s in slots if not (late and self.compared[s] == (k - 1, num))], k, register, num)
+
+    def _compare(self, slots: list[int], k: int, register: bool, num: int) -> None:
+        """Logit, gain and brightness shift of the first `num` completions of the given slots at distance k, into
+        `facts`."""
+        if not slots:
+            return
+        window, tuning = self.window, self.tuning
+        index = torch.tensor(slots, device=self.device)
+        whole = self._sources(k)
+        there = [whole[s] for s in slots for _ in range(num)]
+        own = self.own[index][:, None].expand(-1, num, -1, -1, -1).flatten(0, 1)
+        other = [window.weighted[t] for t in there]
+        position = self.position[index, :num].flatten(0, 1)
+        path = self.path[index, :num].flatten(0, 1)
+        logit, gain, shift = facts = compare(own, other, position, path, tuning)
+        if register:
+            pictures = [torch.cat([window.picture[t][..., None], window.valid[t]], -1) for t in there]
+            mine = self.mine[index][:, None].expand(-1, num, -1, -1).flatten(0, 1)
+            drift = registration(mine, own[..., -1], pictures, position)
+            again = compare(own, other, position + drift, path, tuning)
+            better = again[0] > facts[0] + tuning.register_gain
+            logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
+            # What was looked at once moves together.
+            self.position[index] += (drift * better).view(len(slots), num, *position.shape[1:])
+        found = torch.cat([logit, gain, shift], -1)
+        self.facts[index, :num] = found.view(len(slots), num, *found.shape[1:])
+        for s in slots:
+            self.compared[s] = (k, num)
+
+    def _take(self, looking: list[int], k: int, visible: Tensor, alike: list[bool]) -> None:
+        """Closes what this distance shows."""
+        num, shape = len(self.frames), self.position.shape
+        slots = torch.zeros(num, dtype=torch.long, device=self.device)
+        slots[self.slots] = torch.arange(len(self.slots), device=self.device)
+        serves = torch.zeros(num, dtype=torch.bool, device=self.device)
+        serves[self.slots] = self.alike
+        # A block lies within half a cell of the cell that speaks for it.
+        possible = _grown(visible > 0)
+        cells = shape[2] * shape[3]
+        for c in range(self.completions):
+            those = [s for s in looking if c == 0 or not alike[s]]
+            if not those:
+                continue
+            targets = [self.slots[s] for s in those]
+            gate = torch.zeros(num, *shape[2:4], dtype=torch.bool, device=self.device)
+            gate[targets] = possible[those, c]
+            fields = Fields(
+                self.position.view(-1, 2),
+                self.facts.view(-1, self.facts.shape[-1]),
+                self.completions * cells,
+                c * cells,
+                self.direction * k,
+            )
+            sources = {i: self.frames[i] + self.direction * k for i in targets}
+            for points in self.points:
+                points.take(c, gate, slots, sources, serves, fields)
