@@ -214,7 +214,7 @@ GRAY = {"format": vs.GRAY8, "width": WIDTH, "height": HEIGHT}
         ({"mask": {"length": 2}}, "mask must have 1 frame or the clip's 4, got 2"),
         (
             {"model": "autosttn"},
-            "model must be auto, copy or opn, rnot, rnnet, sttn, got autosttn",
+            "model must be auto, copy or wipe, opn, rnot, rnnet, sttn, got autosttn",
         ),
         (
             {"weights": "a.pth"},

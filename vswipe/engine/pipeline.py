@@ -27,6 +27,7 @@ from vswipe.engine.region_view import GRID, RegionView
 from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Settings
 from vswipe.engine.window import WindowPlan
+from vswipe.engine.wipefill import Fusion, WipeFill
 from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
 from vswipe.restore.compare import DEFAULT
 
@@ -35,6 +36,7 @@ CONTEXT = 0.12  # context around a hole as a share of the short side
 FIRST_RADIUS = 4  # frames on each side in the first pass
 RING_BYTES = 512 << 20
 COPY = "copy"  # the model without a network
+WIPE = "wipe"  # the network that corrects the mix of the copies; the others fill what no other frame shows
 
 
 class Pipeline:
@@ -62,7 +64,10 @@ class Pipeline:
         self.model = settings.model
         self.device = torch.device(settings.device)
         self.ring = FrameRing(RING_BYTES)
-        self.network = None if settings.model == COPY else self._load_network(num_frames)
+        self.network = None if settings.model in (COPY, WIPE) else self._load_network(num_frames)
+        self.fusion: Fusion | None = None
+        if settings.model == WIPE:
+            self.fusion = WipeFill(nets.create(WIPE, settings.weights or "auto"), self.device, settings.fp16)
         reach = 0 if self.network is None else self.network.reach
         self.plan = WindowPlan(num_frames, settings.radius, min(settings.radius, FIRST_RADIUS), network_reach=reach)
         self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after
@@ -121,6 +126,7 @@ class Pipeline:
                     self.settings.grain,
                     self.tuning,
                     self.network,
+                    self.fusion,
                 )
                 inside = [n for n in wanted if view.mask(n) is not None]
                 if not inside:

@@ -18,6 +18,7 @@ from vswipe.engine.netfill import NetFill
 from vswipe.engine.region_output import Outputs, Raw, cached
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
 from vswipe.engine.window import STEADY, WindowPlan
+from vswipe.engine.wipefill import Fusion, Hidden, own_logit
 from vswipe.ops.morphology import depth_inside, shrink_any
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
@@ -53,6 +54,7 @@ class RegionJob:
         grain: 0..1, share of the surrounding grain put back on pixels that no other frame gave.
         tuning: constants of the copy stage.
         network: fills what no other frame shows, in place of the spatial fill.
+        fusion: corrects how the candidates are mixed.
     """
 
     view: RegionView
@@ -64,6 +66,7 @@ class RegionJob:
     grain: float = 0.0
     tuning: Tuning = DEFAULT
     network: NetFill | None = None
+    fusion: Fusion | None = None
 
     def _flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> dict[int, np.ndarray]:
         """Flow of the given pairs, without those across a cut; several at a time."""
@@ -234,8 +237,13 @@ class RegionJob:
         if self.network is not None:
             with self.clock("network"):
                 spatial = self._by_network(numbers, self.network)
-        with self.clock("copy"):
-            raw = {n: [self._raw(n, g, layers[n][g], spatial[n][g]) for g in every] for n in numbers}
+        if self.fusion is None:
+            with self.clock("copy"):
+                raw = {n: [self._raw(n, g, layers[n][g], spatial[n][g]) for g in every] for n in numbers}
+        else:
+            with self.clock("network"):
+                corrected = self.pool.map(lambda n: self._corrected(n, layers[n], spatial[n]), numbers)
+                raw = dict(zip(numbers, corrected, strict=True))
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
         return raw
@@ -271,6 +279,10 @@ class RegionJob:
 
     def _single_pixels(self, n: int, group: int, copies: Copies) -> Copies:
         """Candidates of a hole's samples in reading order, from those of its blocks."""
+        return copies.pixels(*self._places(n, group))
+
+    def _places(self, n: int, group: int) -> tuple[Tensor, Tensor]:
+        """The block of each of a hole's samples, and its place in it, (N,) both."""
         planes, block = self.view.groups[group], self._block
         luma = self.view.mask(n, 0)
 
@@ -288,7 +300,7 @@ class RegionJob:
 
         found = self.view.of_hole("places", n, group, places)
         assert found is not None
-        return copies.pixels(*found)
+        return found
 
     def _work_mask(self, n: int) -> Picture:
         return self._on_device((self.view.work_hole(n) * np.uint16(HIDDEN))[..., None])
@@ -397,6 +409,10 @@ class RegionJob:
 
     def _blend(self, n: int, group: int, copies: Copies, spatial: np.ndarray) -> tuple[Tensor, Tensor]:
         """`spatial`: (N, C) levels."""
+        return self._mix(copies, spatial, *self._facts(n, group))
+
+    def _facts(self, n: int, group: int) -> tuple[np.ndarray, np.ndarray]:
+        """Depth in working pixels and texture in levels of a hole's samples, (N,) both."""
         planes, factor = self.view.groups[group], self.view.factor
 
         def facts(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -410,7 +426,7 @@ class RegionJob:
         found = self.view.of_hole("depth", n, group, facts)
         assert found is not None
         depth, row, column = found
-        return self._mix(copies, spatial, depth, self.view.texture(n)[row, column])
+        return depth, self.view.texture(n)[row, column]
 
     def _mix(
         self, copies: Copies, spatial: np.ndarray, depth: np.ndarray, texture: np.ndarray
@@ -425,6 +441,21 @@ class RegionJob:
         copies = self._single_pixels(n, group, copies)
         values, copied = self._blend(n, group, copies, spatial)
         return Raw(values.cpu().numpy(), copied.cpu().numpy())
+
+    def _corrected(self, n: int, layers: list[Copies], spatial: list[np.ndarray]) -> list[Raw]:
+        """All planes of one frame, mixed as the fusion network says."""
+        assert self.fusion is not None
+        hidden = []
+        for g, copies in enumerate(layers):
+            depth, texture = self._facts(n, g)
+            own = own_logit(depth, texture, self.tuning)
+            hidden.append(Hidden(copies, *self._places(n, g), spatial[g], own, texture))
+        out = []
+        for g, change in enumerate(self.fusion.correct(self.view, n, self._block, hidden)):
+            copies = Copies(layers[g].values, layers[g].logits + change.logits)
+            raw = self._raw(n, g, copies, spatial[g])
+            out.append(Raw(raw.values + change.residual.cpu().numpy(), raw.copied))
+        return out
 
     def _finished(self, n: int, outputs: Outputs, window: Window) -> list[Filled]:
         """All planes of one frame: averaged with its neighbours, grain put back, places in the whole planes."""

@@ -13,7 +13,7 @@ from vswipe.filters._host import FAMILIES, Picture
 
 # The model without a network, and the networks that fill holes.
 COPY = "copy"
-NETWORKS = ("opn", "rnot", "rnnet", "sttn")
+NETWORKS = ("wipe", "opn", "rnot", "rnnet", "sttn")
 
 SUBSAMPLINGS = ((0, 0), (1, 0), (1, 1))
 

@@ -40,6 +40,7 @@ REGISTRY: dict[str, Entry] = {
     "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors"),
     "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors"),
     "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn_v1.safetensors"),
+    "wipe": Entry("wipe:Wipe", weights="wipe_v1.safetensors"),
 }
 
 

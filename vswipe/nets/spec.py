@@ -32,7 +32,7 @@ class Spec:
     shots: int = 1
     mask_free: bool = False
     base: bool = False
-    kind: Literal["memory", "window", "recurrent"] = "memory"
+    kind: Literal["memory", "window", "recurrent", "fusion"] = "memory"
     window: int = 1
 
     def check_size(self, height: int, width: int) -> None:

@@ -1,0 +1,133 @@
+"""vswipe's own network in the engine: untrained it is the copy stage, and it keeps the engine's guarantees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vswipe.engine.picture import Frame, PictureFormat
+from vswipe.engine.pipeline import Pipeline
+from vswipe.engine.settings import Settings
+from vswipe.engine.wipefill import WipeFill
+from vswipe.nets import create
+from vswipe.nets.weights import save
+
+WIDTH, HEIGHT, LENGTH = 112, 80, 9
+FORMATS = [
+    PictureFormat(WIDTH, HEIGHT, "YUV", 8, False, 1, 1),
+    PictureFormat(WIDTH, HEIGHT, "YUV", 10, False, 1, 0),
+    PictureFormat(WIDTH, HEIGHT, "YUV", 32, True, 0, 0),
+    PictureFormat(WIDTH, HEIGHT, "GRAY", 16),
+    PictureFormat(WIDTH, HEIGHT, "RGB", 8),
+    PictureFormat(1280, 722, "YUV", 8, False, 1, 1),  # blocks of 2x2
+    PictureFormat(1120, 1080, "RGB", 8),  # blocks of 4x4
+    PictureFormat(1122, 1082, "YUV", 16, False, 1, 1),
+]
+
+
+def draw(fmt: PictureFormat, length: int) -> tuple[list[Frame], list[np.ndarray | None]]:
+    """A slow pan over noise with a line of strokes over it, which is away for a while."""
+    rng = np.random.default_rng(5)
+    scale = max(1, fmt.height // 80)
+    mask = np.zeros((fmt.height, fmt.width), np.uint8)
+    cv2.putText(mask, "Wipe", (10 * scale, 60 * scale), cv2.FONT_HERSHEY_SIMPLEX, scale, 1, 3 * scale)
+    planes = []
+    for p in range(fmt.num_planes):
+        height, width = fmt.plane_shape(p)
+        grid = rng.uniform(0, 255, (height // (4 * scale) + 4, width // (4 * scale) + 4)).astype(np.float32)
+        art = cv2.resize(grid, (width + length, height + length), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+        views = np.stack([art[n : n + height, n : n + width] for n in range(length)])
+        views = views / 255 - (0.5 if p and fmt.family == "YUV" else 0) if fmt.floating else views * fmt.level
+        planes.append(views.astype(fmt.dtype))
+    frames = [Frame(n, tuple(plane[n] for plane in planes)) for n in range(length)]
+    return frames, [None if n == 3 else mask for n in range(length)]
+
+
+def weights(folder: Path, std: float = 0.0, seed: int = 1) -> str:
+    torch.manual_seed(seed)
+    net = create("wipe", width=0.34)
+    if std:
+        torch.nn.init.normal_(net.last.weight, std=std)
+    return str(save(net, folder / f"wipe{std}.safetensors", half=False))
+
+
+def erase(fmt: PictureFormat, frames: Sequence[Frame], masks: Sequence[np.ndarray | None],
+          order: Sequence[int] | None = None, **settings: object) -> dict[int, tuple[np.ndarray, ...]]:  # fmt: skip
+    pipeline = Pipeline(fmt, len(frames), Settings(radius=4, **settings))  # type: ignore[arg-type]
+    out: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def writable(n: int) -> tuple[np.ndarray, ...]:
+        out[n] = tuple(plane.copy() for plane in frames[n].planes)
+        return out[n]
+
+    chunks = range(-(-len(frames) // pipeline.chunk)) if order is None else order
+    for chunk in chunks:
+        start, stop = pipeline.chunk * chunk, min(pipeline.chunk * (chunk + 1), len(frames))
+        window = range(max(0, start - pipeline.before), min(len(frames), stop + pipeline.after))
+        pipeline.render(start, stop, {n: frames[n] for n in window}, {n: masks[n] for n in window}, writable)
+    return out
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda f: f"{f.family}{f.bits}-{f.sub_w}{f.sub_h}-{f.height}")
+def test_untrained_it_is_the_copy_stage_and_trained_it_only_writes_in_the_hole(
+    fmt: PictureFormat, tmp_path: Path
+) -> None:
+    frames, masks = draw(fmt, 4 if fmt.height > 200 else LENGTH)
+    plain = erase(fmt, frames, masks)
+    same = erase(fmt, frames, masks, model="wipe", weights=weights(tmp_path))
+    other = erase(fmt, frames, masks, model="wipe", weights=weights(tmp_path, 0.2))
+    mask = cv2.dilate(masks[0], cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
+    assert set(plain) == set(same) == set(other)
+    for n in plain:
+        assert all(np.array_equal(a, b) for a, b in zip(plain[n], same[n], strict=True))
+        changed = other[n][0] != frames[n].planes[0]
+        assert not changed[mask == 0].any()
+        assert (other[n][0] != plain[n][0])[mask > 0].mean() > 0.3
+        for before, after in zip(plain[n], other[n], strict=True):
+            assert np.isfinite(after).all()
+            assert not np.array_equal(before, after)
+
+
+def test_any_order_gives_the_same_frames(tmp_path: Path) -> None:
+    fmt = FORMATS[0]
+    frames, masks = draw(fmt, 20)
+    settings = {"model": "wipe", "weights": weights(tmp_path, 0.2)}
+    linear = erase(fmt, frames, masks, **settings)
+    again = erase(fmt, frames, masks, **settings)
+    shuffled = erase(fmt, frames, masks, [2, 0, 1], **settings)
+    for n in linear:
+        for a, b, c in zip(linear[n], again[n], shuffled[n], strict=True):
+            assert np.array_equal(a, b)
+            assert np.array_equal(a, c)
+
+
+def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tiles the network sees less around; where they fade into each other nothing may jump."""
+    fmt = PictureFormat(400, 80, "GRAY", 16)
+    frames, masks = draw(fmt, 4)
+    mask = np.zeros((80, 400), np.uint8)
+    mask[36:44, 10:390] = 1
+    masks = [None if m is None else mask for m in masks]
+    settings = {"model": "wipe", "weights": weights(tmp_path, 0.05)}
+    plain, whole = erase(fmt, frames, masks), erase(fmt, frames, masks, **settings)
+    calls = []
+    run = WipeFill._call
+    monkeypatch.setattr(WipeFill, "_call", lambda self, found: calls.append(found.hole.shape) or run(self, found))
+    monkeypatch.setattr(WipeFill.__init__, "__defaults__", (40 * 200,))
+    tiled = erase(fmt, frames, masks, **settings)
+    assert len(calls) > 2 * len(whole)
+    for n in whole:
+        change = whole[n][0].astype(float) - plain[n][0]
+        apart = np.abs(tiled[n][0].astype(float) - whole[n][0])
+        assert np.abs(change).max() > 256
+        assert apart.max() < 0.25 * np.abs(change).max()
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nothing\.safetensors"):
+        Pipeline(FORMATS[0], 4, Settings(model="wipe", weights=str(tmp_path / "nothing.safetensors")))

@@ -1,0 +1,112 @@
+"""vswipe's own network alone: what it may change, and that it starts from nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vswipe.nets import create
+from vswipe.nets.weights import save
+from vswipe.nets.wipe import NUM_COPIES, NUM_FILLS, Found, describe
+
+
+def found(batch: int = 2, height: int = 24, width: int = 40, seed: int = 0) -> Found:
+    g = torch.Generator().manual_seed(seed)
+
+    def levels(channels: int) -> Tensor:
+        return 255 * torch.rand(batch, channels, height, width, generator=g)
+
+    hole = torch.zeros(batch, 1, height, width)
+    hole[..., 6:14, 8:30] = 1
+    logits = torch.randn(batch, NUM_COPIES, height, width, generator=g)
+    logits[:, 0, 8:10] = -torch.inf  # nothing found there
+    return Found(
+        hole,
+        levels(3),
+        levels(NUM_COPIES),
+        logits,
+        levels(1),
+        torch.randn(batch, 1, height, width, generator=g),
+        levels(1) / 10,
+        levels(NUM_FILLS),
+    )
+
+
+def trained(seed: int = 0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    net = create("wipe")
+    torch.nn.init.normal_(net.last.weight, std=0.1)
+    return net
+
+
+@torch.inference_mode()
+def test_untrained_it_corrects_nothing() -> None:
+    logits, residual = create("wipe")(found())
+    assert logits.shape == (2, NUM_COPIES, 24, 40)
+    assert residual.shape == (2, 3, 24, 40)
+    assert not logits.any()
+    assert not residual.any()
+
+
+@torch.inference_mode()
+def test_corrections_stay_inside_the_hole_and_within_their_bounds() -> None:
+    given = found()
+    logits, residual = trained()(given)
+    outside = given.hole.expand_as(logits) == 0
+    assert not logits[outside].any()
+    assert not residual[given.hole.expand_as(residual) == 0].any()
+    assert 0.1 < logits.abs().max() <= 4
+    _, doubt = describe(given)
+    assert (residual[:, 1:].abs() <= 0.5 * doubt + 1e-4).all()
+    # Luma may also go from the fill towards the plain ones.
+    reach = doubt + 1.5 * (given.fills - given.spatial).abs().sum(1, keepdim=True)
+    assert (residual[:, :1].abs() <= reach + 1e-3).all()
+
+
+@torch.inference_mode()
+def test_where_all_agree_hardly_anything_is_added() -> None:
+    given = found()
+    grey = torch.full_like(given.values, 100.0)
+    given = replace(given, picture=torch.full_like(given.picture, 100.0), values=grey, spatial=grey[:, :1],
+                    fills=grey[:, :2], texture=torch.zeros_like(given.texture))  # fmt: skip
+    _, residual = trained()(given)
+    assert residual.abs().max() <= 1
+
+
+@torch.inference_mode()
+def test_what_stands_in_the_hole_of_absent_copies_is_not_read() -> None:
+    given = found()
+    other = replace(given, values=torch.where(torch.isfinite(given.logits), given.values, 17.0))
+    net = trained()
+    for a, b in zip(net(given), net(other), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_bf16_gradients_are_those_of_float32() -> None:
+    """At other channel counts some are wrong or NaN: a fault of a library that a change of width would bring back."""
+    gradients = []
+    for half in (False, True):
+        net = trained().to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits, residual = net(found(4, 64, 96))
+        ((logits - 1) ** 2).mean().add((residual**2).mean()).backward()
+        gradients.append([p.grad for p in net.parameters()])
+    for a, b in zip(*gradients, strict=True):
+        assert (a - b).norm() <= 0.3 * a.norm()
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="wipe: frames must be multiples of 4 high and 4 wide, got 22x40"):
+        create("wipe")(found(1, 22, 40))
+
+
+def test_a_file_of_another_width_says_so(tmp_path: Path) -> None:
+    path = save(create("wipe", width=0.5), tmp_path / "wipe.safetensors")
+    assert create("wipe", path).options == {"width": 0.5}
+    with pytest.raises(ValueError, match=r"was trained with width=0\.5, got width=1"):
+        create("wipe", path, width=1)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is not a whole safetensors file"):
+        create("wipe", path)

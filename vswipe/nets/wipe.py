@@ -1,0 +1,179 @@
+"""vswipe's own network: it sees the aligned copies with their confidences and says how far to trust each, and what is
+still missing.
+
+It works where copying decides: on a grid of blocks (one pixel up to 400 lines, 4x4 pixels at 1080), on a crop around
+the hole. Per block it gives corrections of the copies' logits, relative to the fill from the frame itself, and a
+residual: a share of two plainer fills in place of the one from the frame itself, and a rest that is bounded by how much
+the candidates are in doubt. All are zero in the untrained network, which so is the copy stage itself.
+
+A small U-Net (Ronneberger et al., MICCAI 2015, https://arxiv.org/abs/1505.04597) with dilated residual convolutions at
+its bottom. Everything it sees is divided by the local contrast, so that it does the same in dark and in bright scenes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vswipe.nets._blocks import SLOPE, he_init, scaled
+from vswipe.nets.spec import Spec
+
+NUM_COPIES = 4
+"""Candidates from other frames: two directions, two completions of the flow."""
+MULTIPLE = 4
+
+NUM_FILLS = 2
+"""Plain fills that the one from the frame itself is weighed against (`restore.fills`)."""
+
+_PLANES = 10 + 3 * NUM_COPIES + NUM_FILLS
+_WIDTHS = (24, 40, 64)  # 56 at the bottom: wrong gradients of dilated convolutions in bf16 (oneDNN, channels last)
+_DILATIONS = (1, 2, 4)
+_LARGEST_LOGIT = 4.0  # of a correction: e^4 turns any mix of two over
+_LARGEST_DOUBT = 24.0  # levels
+_SURE = 1.0  # levels that even an undoubted pixel may be moved by
+_LARGEST_SHARE = 1.5  # of a plain fill; beyond 1 it leads away from the other one
+_CHROMA_DOUBT = 0.5  # chroma varies less than luma
+_NO_LOGIT = -12.0  # stands for a candidate that is not there
+_CONTRAST_FLOOR = 3.0  # levels
+_STATISTICS = 8  # side of the cells that mean and contrast are taken over; box filters took half of the time
+_CLIP = 5.0
+
+
+@dataclass
+class Found:
+    """What the copy stage found, on a grid of blocks; 8-bit levels.
+
+    Args:
+        hole: (B, 1, H, W), 1 where a block holds hidden pixels.
+        picture: (B, 3, H, W) Y, Cb, Cr; inside the hole the copy stage's mix.
+        values: (B, M, H, W) the copies' luma.
+        logits: (B, M, H, W), -inf where there is no copy.
+        spatial: (B, 1, H, W) luma of the fill from the frame itself.
+        own: (B, 1, H, W) its logit.
+        texture: (B, 1, H, W) levels, detail of the visible surroundings.
+        fills: (B, 2, H, W) luma of the plain fills.
+
+        Only `picture` is read outside the hole; the others must be finite there, but for logits.
+    """
+
+    hole: Tensor
+    picture: Tensor
+    values: Tensor
+    logits: Tensor
+    spatial: Tensor
+    own: Tensor
+    texture: Tensor
+    fills: Tensor
+
+
+class Wipe(nn.Module):
+    """Corrections of what copying decided.
+
+    Args:
+        width: multiplies all channel counts.
+    """
+
+    spec = Spec("wipe", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="fusion")
+
+    def __init__(self, width: float = 1) -> None:
+        super().__init__()
+        self.options = {"width": width}
+        a, b, c = (scaled(channels, width) for channels in _WIDTHS)
+        self.enter = nn.Conv2d(_PLANES, a, 3, padding=1)
+        self.full = nn.Conv2d(a, a, 3, padding=1)
+        self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
+        self.middle = nn.Conv2d(b, b, 3, padding=1)
+        self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
+        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in _DILATIONS)
+        self.up2 = nn.Conv2d(c, b, 1)
+        self.middle_out = nn.Conv2d(b, b, 3, padding=1)
+        self.up1 = nn.Conv2d(b, a, 1)
+        self.full_out = nn.Conv2d(a, a, 3, padding=1)
+        self.last = nn.Conv2d(a, NUM_COPIES + 3 + NUM_FILLS, 3, padding=1)
+        he_init(self)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, found: Found) -> tuple[Tensor, Tensor]:
+        """Corrections for every block of the hole, 0 elsewhere.
+
+        Args:
+            found: H and W multiples of 4.
+
+        Returns:
+            (B, M, H, W) to add to the copies' logits, and (B, 3, H, W) to add to the mix, levels.
+
+        Raises:
+            ValueError: sizes do not fit.
+        """
+        planes, doubt = describe(found)
+        self.spec.check_size(*planes.shape[-2:])
+        x = act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
+        x = full = act(self.full(x))
+        x = act(self.down1(x))
+        x = middle = act(self.middle(x))
+        x = act(self.down2(x))
+        for layer in self.wide:
+            x = x + act(layer(x))
+        x = act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
+        x = act(self.middle_out(x))
+        x = act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
+        x = act(self.full_out(x))
+        x = self.last(x).float()
+        logits = _LARGEST_LOGIT * torch.tanh(x[:, :NUM_COPIES] / _LARGEST_LOGIT)
+        scale = torch.cat([doubt, _CHROMA_DOUBT * doubt, _CHROMA_DOUBT * doubt], 1)
+        residual = scale * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
+        alone = torch.softmax(torch.cat([found.logits + logits, found.own], 1), 1)[:, -1:]
+        shares = _LARGEST_SHARE * torch.tanh(x[:, NUM_COPIES + 3 :] / _LARGEST_SHARE)
+        instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
+        residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
+        return logits * found.hole, residual * found.hole
+
+
+def act(x: Tensor) -> Tensor:
+    """Leaky: with plain ReLU half of the channels died within a hundred steps."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def describe(found: Found) -> tuple[Tensor, Tensor]:
+    """What the network sees (B, 24, H, W), and by how many levels a pixel may be moved (B, 1, H, W)."""
+    hole, base = found.hole, found.picture
+    mean, contrast = _statistics(base)
+    weights = torch.softmax(torch.cat([found.logits, found.own], 1), 1)
+    there = torch.isfinite(found.logits)
+    every = torch.cat([torch.where(there, found.values, base[:, :1]), found.spatial], 1) - base[:, :1]
+    spread = (weights * every**2).sum(1, keepdim=True).sqrt()
+    doubt = _SURE + spread + 2 * weights[:, -1:] * found.texture.clamp(max=_LARGEST_DOUBT)
+    inside = torch.cat(
+        [
+            4 * spread / contrast,
+            found.own / 2,
+            torch.log1p(found.texture) / 2,
+            every / doubt,
+            (found.fills - base[:, :1]) / doubt,
+            2 * weights,
+            torch.where(there, found.logits.clamp(min=_NO_LOGIT), _NO_LOGIT) / 4,
+        ],
+        1,
+    )
+    planes = torch.cat([hole, 1.5 * (base - mean) / contrast, inside * hole, torch.log(contrast / 10)], 1)
+    return planes.clamp(-_CLIP, _CLIP), doubt.clamp(max=_LARGEST_DOUBT)
+
+
+def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, 3, H, W) and contrast of luma (B, 1, H, W) around every pixel: of coarse cells, read between them."""
+    height, width = picture.shape[-2:]
+    side = _STATISTICS
+    # Whole cells: what a cell at the border lacks repeats it.
+    padded = F.pad(picture, (0, -width % side, 0, -height % side), mode="replicate")
+    both = F.avg_pool2d(torch.cat([padded, padded[:, :1] ** 2], 1), side)
+    both = F.avg_pool2d(F.pad(both, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    mean, variance = both[:, :3], (both[:, 3:] - both[:, :1] ** 2).clamp(min=0)
+    coarse = torch.cat([mean, variance.sqrt() + _CONTRAST_FLOOR], 1)
+    fine = F.interpolate(coarse, size=padded.shape[-2:], mode="bilinear", align_corners=False)
+    fine = fine[..., :height, :width]
+    return fine[:, :3], fine[:, 3:]
