@@ -185,6 +185,8 @@ class MaskReader:
         self._windows = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in regions] or [(slice(None), slice(None))]
         self._held_mask: np.ndarray | None = None
         self._held_read = False
+        # Frames of a looped or blank clip share their samples: looked at once. The handle keeps the memory from reuse.
+        self._last_empty: tuple[int, FrameHandle] | None = None
         self._converted: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -198,7 +200,16 @@ class MaskReader:
         """Whether nothing is to be erased from frame `n`, at the cost of one look at the samples."""
         if self._held:
             return self.read(n, handles) is None
-        return self._nothing_in(self._plane(handles[n]))
+        handle = handles[n]
+        plane = self._plane(handle)
+        place = plane.__array_interface__["data"][0]
+        last = self._last_empty
+        if last is not None and last[0] == place:
+            return True
+        empty = self._nothing_in(plane)
+        if empty:
+            self._last_empty = place, handle
+        return empty
 
     def read(self, n: int, handles: Mapping[int, FrameHandle]) -> np.ndarray | None:
         """The mask of frame `n`; `handles` are mask frames by number."""
