@@ -111,6 +111,16 @@ def test_above_half_is_erased(name: str, low: float, high: float, length: int) -
     assert changed[:, WIDTH // 2 :].mean() > 0.9
 
 
+def test_masks_that_begin_and_end_are_noticed(dummy: type[DummyPipeline]) -> None:
+    """Blank frames share their samples and are looked at once; a frame with samples of its own is looked at."""
+    blank = core.std.BlankClip(width=WIDTH, height=HEIGHT, format=vs.GRAY8, length=40, keep=True)
+    mask = blank + mask_of(length=20) + blank
+    clip = clip_of("GRAY8", length=100)
+    out = inpaint(clip, mask)
+    marked = [n for n in range(100) if not np.array_equal(planes(out, n)[0], planes(clip, n)[0])]
+    assert marked == list(range(40, 60))
+
+
 def test_a_mask_beside_nan_counts() -> None:
     for name in ("GRAYH", "GRAYS"):
         mask = core.std.StackHorizontal(
