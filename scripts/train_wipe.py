@@ -1,0 +1,273 @@
+"""Train vswipe's own network, which corrects what copying decided: `models/wipe_v1.safetensors`.
+
+    python scripts/train_wipe.py data --data DATA --minutes 45      # runs the copy stage over training clips
+    python scripts/train_wipe.py train --data DATA --run runs/wipe --minutes 60
+    python scripts/train_wipe.py measure --data DATA --run runs/wipe
+    python scripts/train_wipe.py export --run runs/wipe --to models/wipe_v1.safetensors
+    python scripts/train_wipe.py train --smoke
+
+Training may begin when there are some files and takes in those that come later. It goes on where it was; `--minutes`
+counts all of its parts. A tenth of the training families only measures; validation clips are never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
+
+from vswipe import nets
+from vswipe.nets import weights
+from vswipe.training import curve, wipe_data
+from vswipe.training.loop import autocast, revision
+from vswipe.training.schedule import Average, Clock, learning_rate
+from vswipe.training.wipe_set import CROP, Batch, SampleSet, apply, batch_of, crop_of, loss_of, squared_error
+
+MEASURED, MEASURED_CROP = 6, (96, 160)  # crops of every held-out window, and their size
+SAVE, MEASURE, PRINT, REFRESH = 120.0, 300.0, 30.0, 240.0  # seconds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one run; sized for an hour of one processor core."""
+
+    width: float = 1.0
+    batch: int = 12
+    peak_rate: float = 2e-3
+    decay: float = 0.998  # of the averaged weights
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    half: str = "bf16"
+    seed: int = 1
+    minutes: float = 60.0
+    crop: tuple[int, int] = CROP
+
+
+class Trainer:
+    """One run: a folder with `checkpoint.pt`, `curve.json` and `curve.png`.
+
+    Args:
+        settings: see there.
+        folder: of the run.
+        data: folder of samples.
+
+    Raises:
+        ValueError: there are no samples, or the folder holds a run of another width.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, data: Path) -> None:
+        self.settings, self.folder = settings, folder
+        torch.manual_seed(settings.seed)
+        self.net = nets.create("wipe", width=settings.width).to(memory_format=torch.channels_last).train()
+        rate, decay = settings.peak_rate, settings.weight_decay
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=decay)
+        self.average = Average(self.net, settings.decay)
+        self.samples, self.held_out = SampleSet(data, False), SampleSet(data, True)
+        if not self.samples.num_samples:
+            raise ValueError(f"train_wipe: data must hold files of `train_wipe.py data`, got none in {data}")
+        self.step, self.parts, self.clock = 0, 0, Clock()
+        self.curve: list[dict[str, Any]] = []
+        self.revisions: list[str] = []
+        if self.checkpoint.is_file():
+            self._resume()
+        self.parts += 1
+        if revision() not in self.revisions:
+            self.revisions.append(revision())
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent."""
+        return self.clock.seconds / max(60.0 * self.settings.minutes, 1e-9)
+
+    def run(self) -> None:
+        """Train until the budget is spent."""
+        rng = np.random.default_rng([self.settings.seed, self.parts])  # every part draws anew
+        self.clock.skip()
+        saved = measured = printed = refreshed = self.clock.seconds
+        sums: dict[str, float] = {}
+        count = 0
+        while self.progress < 1.0:
+            crops = [crop_of(self.samples.draw(rng), rng, self.settings.crop) for _ in range(self.settings.batch)]
+            for name, value in self._step(batch_of(crops, transpose=bool(rng.random() < 0.3))).items():
+                sums[name] = sums.get(name, 0.0) + value
+            count += 1
+            seconds = self.clock.tick()
+            if seconds - printed >= PRINT or self.progress >= 1.0:
+                self._note({"losses": {name: value / count for name, value in sums.items()},
+                            "samples": self.samples.num_samples})  # fmt: skip
+                sums, count, printed = {}, 0, seconds
+            if seconds - refreshed >= REFRESH:
+                self.samples.refresh()
+                refreshed = seconds
+            if seconds - measured >= MEASURE and self.progress < 1.0:
+                self._note({"validation": self.measure()})
+                measured = seconds
+            if seconds - saved >= SAVE:
+                self.save()
+                saved = seconds
+            self.clock.skip()
+        self.held_out.refresh()
+        self._note({"validation": self.measure()})
+        self.save()
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        settings = self.settings
+        rate = learning_rate(self.progress, settings.peak_rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with autocast(torch.device("cpu"), settings.half):
+            logits, residual = self.net(batch.found)
+        with torch.no_grad():
+            base = apply(batch, torch.zeros_like(logits), torch.zeros_like(residual))
+        total, terms = loss_of(batch, apply(batch, logits, residual), base)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+            self.average.update(self.net)
+        self.step += 1
+        return {"total": float(total.detach()), "norm": float(norm), **terms}
+
+    def averaged(self) -> nn.Module:
+        """A copy of the network with the averaged weights, ready to run."""
+        net = nets.create("wipe", width=self.settings.width)
+        net.load_state_dict(self.average.state)
+        return net.to(memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def measure(self) -> dict[str, Any]:
+        """PSNR over the held-out windows by kind of mark, of the copy stage and with the network's parts."""
+        net = self.averaged()
+        gathered: dict[str, list[dict[str, float]]] = {}
+        for name, samples in self.held_out.windows.items():
+            chosen = samples[:: max(1, len(samples) // MEASURED)][:MEASURED]
+            if not chosen:
+                continue
+            batch = batch_of([crop_of(sample, None, MEASURED_CROP) for sample in chosen])
+            with autocast(torch.device("cpu"), self.settings.half):
+                logits, residual = net(batch.found)
+            row = {}
+            for what, (a, b) in {"base": (0, 0), "weights": (1, 0), "residual": (0, 1), "net": (1, 1)}.items():
+                error, number = squared_error(batch, apply(batch, a * logits, b * residual))
+                row[what] = 10 * float(torch.log10(255**2 / (error.sum() / number.sum()).clamp(min=0.65)))
+            gathered.setdefault(name.split("_")[1], []).append(row)
+        return {
+            kind: {what: {"psnr": float(np.mean([row[what] for row in rows]))} for what in rows[0]}
+            | {"windows": len(rows), "worst": min(row["net"] - row["base"] for row in rows)}
+            for kind, rows in sorted(gathered.items())
+        }
+
+    def _note(self, what: dict[str, Any]) -> None:
+        entry = {"step": self.step, "seconds": round(self.clock.seconds, 1),
+                 "cpu_seconds": round(self.clock.cpu_seconds, 1),
+                 "rate": learning_rate(self.progress, self.settings.peak_rate), **what}  # fmt: skip
+        self.curve.append(entry)
+        print(curve.line(entry), file=sys.stderr, flush=True)
+
+    def save(self) -> None:
+        """Write the checkpoint and the curve; a reader never sees half a file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts,
+            "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
+            "settings": asdict(self.settings), "revisions": self.revisions, "samples": self.samples.num_samples,
+            "windows": len(self.samples.windows),
+        }  # fmt: skip
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self.checkpoint)
+        curve.write(self.folder, self.curve, {"settings": state["settings"], "revisions": self.revisions})
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["settings"]["width"] != self.settings.width:
+            raise ValueError(f"train_wipe: width must be the run's {state['settings']['width']}, "
+                             f"got {self.settings.width}")  # fmt: skip
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.state, self.average.steps = state["average"], state["average_steps"]
+        self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
+        self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
+
+
+def export(run: Path, to: Path) -> None:
+    """The averaged weights in half precision, and the curve beside them."""
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    net = nets.create("wipe", width=state["settings"]["width"])
+    net.load_state_dict(state["average"])
+    to.parent.mkdir(parents=True, exist_ok=True)
+    weights.save(net, to, settings=state["settings"])
+    for kind in ("json", "png"):
+        to.with_name(f"{to.stem}_curve.{kind}").write_bytes((run / f"curve.{kind}").read_bytes())
+    print(f"{to}: step {state['step']}, {state['seconds'] / 60:.1f} min ({state['cpu_seconds'] / 60:.1f} of processor "
+          f"time), {state['windows']} windows, {state['samples']} samples")  # fmt: skip
+
+
+def smoke() -> None:
+    """A few tiny steps on what the copy stage finds in noise."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        wipe_data.make_noise(data)
+        trainer = Trainer(Settings(minutes=0.05, batch=2, crop=(48, 64)), Path(folder) / "run", data)
+        trainer.run()
+        print(f"wipe: {trainer.step} steps in {trainer.clock.seconds:.1f} s")
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["data", "train", "measure", "export"])
+    parser.add_argument("--data", type=Path, default=Path("runs/wipe_data"), help="folder of samples")
+    parser.add_argument("--run", type=Path, default=Path("runs/wipe"), help="folder of checkpoint and curve")
+    parser.add_argument("--to", type=Path, default=Path("models/wipe_v1.safetensors"))
+    parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
+    parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
+    parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
+    parser.add_argument("--batch", type=int, default=Settings.batch)
+    parser.add_argument("--rate", type=float, default=Settings.peak_rate, help="largest learning rate")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    if args.smoke:
+        smoke()
+        return 0
+    try:
+        if args.what == "data":
+            wipe_data.make_many(args.data, args.minutes, args.first)
+        elif args.what == "export":
+            export(args.run, args.to)
+        else:
+            trainer = Trainer(Settings(width=args.width, batch=args.batch, peak_rate=args.rate, minutes=args.minutes),
+                              args.run, args.data)  # fmt: skip
+            if args.what == "train":
+                trainer.run()
+            else:
+                for kind, row in trainer.measure().items():
+                    print(kind, row)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,135 @@
+"""Data and training of vswipe's own network, on what the copy stage finds in drawn noise."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vswipe.nets import create
+from vswipe.training import wipe_data
+from vswipe.training.wipe_set import (
+    SampleSet,
+    apply,
+    batch_of,
+    crop_of,
+    is_held_out,
+    loss_of,
+    squared_error,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("wipe")
+    torch.set_num_threads(1)
+    wipe_data.make_noise(path)
+    return path
+
+
+def test_held_out_samples_are_of_other_families(folder: Path) -> None:
+    train, held = SampleSet(folder, False), SampleSet(folder, True)
+    assert train.num_samples
+    assert held.num_samples
+    assert not set(train.windows) & set(held.windows)
+    assert is_held_out("noise-d")
+    assert is_held_out("noise-d-2")
+    assert not is_held_out("noise")
+
+
+def test_a_sample_holds_what_the_engine_mixed(folder: Path) -> None:
+    """The mix of the stored candidates is near the truth, and the truth is what lies under the marks."""
+    for sample in SampleSet(folder, False).windows["00000_sub_noise.npz"]:
+        luma, chroma = crop_of(sample, None, (64, 96))
+        hole = luma["hole"][0] > 0
+        assert hole.sum() > 100
+        assert (luma["image"][0][hole] < 230).all()  # the marks are white
+        assert np.abs(luma["image"][0] - luma["truth"][0])[hole].mean() < 12
+        assert np.abs(chroma["truth"][:, chroma["hole"][0] > 0] - 128).max() == 0
+        # A chroma sample is hidden where any of its luma pixels is.
+        assert np.array_equal(chroma["hole"][0], hole.reshape(32, 2, 48, 2).any((1, 3)))
+
+
+def test_without_corrections_nothing_changes(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    samples = SampleSet(folder, False)
+    batch = batch_of([crop_of(samples.draw(rng), rng, SIZE) for _ in range(4)], transpose=True)
+    assert batch.found.hole.shape == (4, 1, *SIZE[::-1])
+    with torch.inference_mode():
+        logits, residual = create("wipe")(batch.found)
+        same = apply(batch, logits, residual)
+    assert torch.allclose(same[0], batch.found.picture[:, :1] * batch.hole[0], atol=1e-3)
+    _, terms = loss_of(batch, same, same)
+    assert terms["hole"] == pytest.approx(terms["base"])
+    assert terms["worse"] == 0
+
+
+def test_the_score_is_that_of_the_colours(folder: Path) -> None:
+    batch = batch_of([crop_of(s, None, SIZE) for s in SampleSet(folder, False).windows["00000_sub_noise.npz"][:1]])
+    output = [truth + 3 for truth in batch.truth]
+    error, number = squared_error(batch, output)
+    blue, green, red = 3 * (1.164 + 2.017), 3 * (1.164 - 0.392 - 0.813), 3 * (1.164 + 1.596)
+    assert float(error.sum() / number.sum()) == pytest.approx((blue**2 + green**2 + red**2) / 3, rel=1e-3)
+
+
+def test_some_steps_lower_the_loss(folder: Path) -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(1)
+    samples = SampleSet(folder, False)
+    batch = batch_of([crop_of(samples.draw(rng), rng, SIZE) for _ in range(4)])
+    net = create("wipe", width=0.5).train()
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(16):
+        logits, residual = net(batch.found)
+        base = apply(batch, torch.zeros_like(logits), torch.zeros_like(residual))
+        total, _ = loss_of(batch, apply(batch, logits, residual), base)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def test_damaged_files_are_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "00000_sub_noise.npz").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(ValueError, match=r"00000_sub_noise\.npz must be a file of wipe_data"):
+        SampleSet(tmp_path, False)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    script = str(ROOT / "scripts" / "train_wipe.py")
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(script, run_name="__main__")
+    return done.value.code  # type: ignore[return-value]
+
+
+def test_a_run_goes_on_where_it_was_and_gives_a_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", str(folder), "--run", str(tmp_path), "--width", "0.34", "--batch", "2"]
+    assert run(monkeypatch, "train", *given, "--minutes", "0.01") == 0
+    first = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert run(monkeypatch, "train", *given, "--minutes", "0.02") == 0
+    second = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert second["step"] > first["step"] > 0
+    assert second["seconds"] > first["seconds"]
+    assert (first["parts"], second["parts"]) == (1, 2)
+    assert run(monkeypatch, "export", *given, "--to", str(tmp_path / "wipe.safetensors")) == 0
+    net = create("wipe", tmp_path / "wipe.safetensors")
+    assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
+    assert run(monkeypatch, "train", "--data", str(folder), "--run", str(tmp_path), "--width", "0.5") == 1
+    assert "width must be the run's 0.34, got 0.5" in capsys.readouterr().err
+
+
+def test_no_data_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "--data", str(tmp_path), "--run", str(tmp_path / "run")) == 1
+    assert "data must hold files of `train_wipe.py data`" in capsys.readouterr().err

@@ -1,0 +1,218 @@
+"""What the copy stage finds under drawn marks, stored for training: candidates, truth and surroundings, frame by frame.
+
+The engine itself runs over short windows of training clips and of photographs in slow motion; what it hands to the
+network is written to one file per window. A file holds a list of frames; a frame is a crop around its hole (`Sample`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from vswipe.engine.picture import Frame, PictureFormat
+from vswipe.engine.pipeline import Pipeline
+from vswipe.engine.region_view import RegionView
+from vswipe.engine.settings import Settings
+from vswipe.engine.wipefill import Correction, Hidden
+
+from .clips import ClipFile, count_frames, find_clips
+from .codec import Planes, compress, split_i420
+from .overlays import composite, draw_overlay
+from .pictures import find_pictures
+
+Sample = dict[str, np.ndarray]
+FRAMES = 48  # of a window
+PHOTO_SHARE = 0.16
+CHUNKS = 3  # of a window that are worked on, 8 frames each; every second frame is kept: neighbours show the same
+CONTEXT = 24  # px kept around a hole
+KINDS = (("sub", 0.3), ("subnogap", 0.3), ("logo", 0.2), ("dyn", 0.2))
+CODED_SHARE = 0.5
+SIZE = (480, 270)  # of windows cut from photographs
+
+
+def photo_window(rng: np.random.Generator, path: Path, num_frames: int = FRAMES) -> Planes:
+    """A photograph under a slow, steady camera: pan, zoom and a little rotation, below a pixel to two per frame."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    width, height = SIZE
+    scale = max(width / image.shape[1], height / image.shape[0]) * rng.uniform(1.15, 1.6)
+    if scale < 1:  # cubic alone would alias
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        scale = 1.0
+    centre = np.array([image.shape[1], image.shape[0]]) / 2
+    pan = rng.normal(0, 0.7, 2) * (rng.random() < 0.8)
+    zoom, turn = rng.normal(0, 0.0015), rng.normal(0, 0.0006)
+    frames = []
+    for t in np.arange(num_frames) - num_frames / 2:
+        factor, angle = scale * np.exp(zoom * t), turn * t
+        turned = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        shift = np.array(SIZE) / 2 - turned @ centre + pan * t
+        matrix = np.concatenate([turned, shift[:, None]], 1)
+        frame = cv2.warpAffine(image, matrix, SIZE, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).reshape(-1))
+    return split_i420(np.stack(frames), width, height)
+
+
+def clip_window(rng: np.random.Generator, clip: ClipFile) -> tuple[Planes, Fraction]:
+    """`FRAMES` frames from anywhere in a clip."""
+    start = int(rng.integers(max(1, count_frames(clip) - FRAMES + 1)))
+    return clip.read(FRAMES, start)
+
+
+class Recorder:
+    """Takes the network's place in the engine: notes what it would see, and changes nothing.
+
+    Args:
+        truth: clean planes.
+        wanted: which frames are noted.
+    """
+
+    def __init__(self, truth: Planes, wanted: Callable[[int], bool]) -> None:
+        self.truth, self.wanted = truth, wanted
+        self.samples: dict[tuple[int, int, int], Sample] = {}  # by frame and place; neighbouring chunks ask again
+
+    def correct(self, view: RegionView, n: int, side: int, groups: Sequence[Hidden]) -> list[Correction]:
+        """See `engine.wipefill.Fusion`."""
+        if side != 1 or len(groups) != 2:
+            raise ValueError(f"Recorder: clips must be 4:2:0 of at most 400 lines, got blocks of {side} pixels")
+        if self.wanted(n):
+            self.samples[n, view.rect.top, view.rect.left] = self._sample(view, n, groups)
+        return [Correction(torch.zeros_like(hidden.copies.logits), torch.zeros(hidden.spatial.shape))
+                for hidden in groups]  # fmt: skip
+
+    def _sample(self, view: RegionView, n: int, groups: Sequence[Hidden]) -> Sample:
+        rows, columns = view.where(n, 0)
+        top, left = (max(0, int(first.min()) // 2 * 2 - CONTEXT) for first in (rows, columns))
+        bottom = min(view.rect.height, (int(rows.max()) // 2 + 1) * 2 + CONTEXT)
+        right = min(view.rect.width, (int(columns.max()) // 2 + 1) * 2 + CONTEXT)
+        sample: Sample = {"size": np.array([bottom - top, right - left], np.int32)}
+        for g, hidden in enumerate(groups):
+            planes, hole = view.groups[g], view.mask(n, g)
+            assert hole is not None
+            factor = planes.sub_x
+            box = np.s_[top // factor : bottom // factor, left // factor : right // factor]
+            rows, columns = view.where(n, g)
+            # Where the region reaches over the frame its border goes on.
+            height, width = self.truth[planes.indices[0]].shape[1:]
+            row = np.minimum(rows + view.rect.top // factor, height - 1)
+            column = np.minimum(columns + view.rect.left // factor, width - 1)
+            sample |= {
+                f"hole{g}": np.packbits(hole[box]),
+                f"image{g}": to_bytes(view.levels(n, g)[box]),
+                f"values{g}": to_bytes(hidden.copies.values[:, :, 0].numpy()),
+                f"logits{g}": hidden.copies.logits.numpy().astype(np.float16),
+                f"own{g}": hidden.own.astype(np.float16),
+                f"texture{g}": hidden.texture.astype(np.float16),
+                f"spatial{g}": to_bytes(hidden.spatial),
+                f"truth{g}": np.stack([self.truth[p][n][row, column] for p in planes.indices], -1),
+            }
+        return sample
+
+
+def record(source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Generator, dilate: int = 1) -> list[Sample]:
+    """Runs the copy stage and returns what it found for every second frame of `CHUNKS` chunks.
+
+    Args:
+        source, truth: with and without the marks.
+        mask: (T, H, W) uint8, 1 = drawn.
+        rng: chooses the frames.
+        dilate: pixels the mask is grown by.
+    """
+    length, height, width = mask.shape
+    pipeline = Pipeline(PictureFormat(width, height, "YUV", 8, False, 1, 1), length, Settings(dilate=dilate))
+    frames = {n: Frame(n, tuple(plane[n] for plane in source), {}) for n in range(length)}
+    masks = {n: mask[n] if mask[n].any() else None for n in range(length)}
+    phase = int(rng.integers(2))
+    pipeline.fusion = recorder = Recorder(truth, lambda n: n % 2 == phase)
+    starts = [n for n in range(0, length, pipeline.chunk) if mask[n : n + pipeline.chunk].any()]
+    for first in sorted(rng.permutation(starts)[:CHUNKS].tolist()):
+        pipeline.render(first, min(first + pipeline.chunk, length), frames, masks,
+                        lambda n: tuple(plane[n].copy() for plane in source))  # fmt: skip
+    return list(recorder.samples.values())
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:
+    """Window number `index`: its name and samples. Every clip comes once before any comes twice."""
+    rng = np.random.default_rng([11, index])
+    kind = str(rng.choice([k for k, _ in KINDS], p=[p for _, p in KINDS]))
+    if rng.random() < PHOTO_SHARE:
+        path = photos[int(rng.integers(len(photos)))]
+        name, truth, fps = path.stem, photo_window(rng, path), Fraction(25)
+    else:
+        order = np.random.default_rng([12, index // len(clips)]).permutation(len(clips))
+        clip = clips[order[index % len(clips)]]
+        name = clip.name
+        truth, fps = clip_window(rng, clip)
+    length, height, width = truth[0].shape
+    drawn = composite(truth, draw_overlay(kind, rng, width, height, length))
+    source = drawn.planes
+    if rng.random() < CODED_SHARE:
+        source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")
+    dilate = 1 if rng.random() < 0.7 else 2
+    return f"{kind}_{name}", record(source, truth, drawn.mask, rng, dilate)
+
+
+def save(path: Path, samples: list[Sample]) -> None:
+    """One file; a reader never sees half of it."""
+    arrays = {f"{i}/{key}": value for i, sample in enumerate(samples) for key, value in sample.items()}
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    part.rename(path)
+
+
+def load(path: Path) -> list[Sample]:
+    """The samples of a file."""
+    out: dict[int, Sample] = {}
+    try:
+        with np.load(path) as arrays:
+            for key in arrays.files:
+                number, _, name = key.partition("/")
+                out.setdefault(int(number), {})[name] = arrays[key]
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise ValueError(f"load: {path.name} must be a file of wipe_data, got {error}") from None
+    return [out[i] for i in sorted(out)]
+
+
+def make_many(folder: Path, minutes: float, first: int = 0) -> None:
+    """Make windows of the training part, from number `first` on, until the time is spent."""
+    clips, photos = find_clips("train"), find_pictures("train")
+    if not clips or not photos:
+        raise ValueError("wipe_data: no training footage; set VSWIPE_DATA to the folder that holds clips/ and images/")
+    folder.mkdir(parents=True, exist_ok=True)
+    began, index = time.monotonic(), first
+    while time.monotonic() - began < 60 * minutes:
+        if not any(folder.glob(f"{index:05d}_*.npz")):
+            name, samples = make(index, clips, photos)
+            save(folder / f"{index:05d}_{name}.npz", samples)
+            print(f"{index:05d} {name}: {len(samples)} samples", file=sys.stderr, flush=True)
+        index += 1
+
+
+def make_noise(folder: Path, windows: int = 4) -> None:
+    """Windows of drifting noise with a bar across: for smoke runs and tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(windows):
+        rng = np.random.default_rng([13, index])
+        still = cv2.resize(rng.uniform(40, 180, (16, 20)).astype(np.float32), (112, 88), interpolation=cv2.INTER_CUBIC)
+        luma = np.stack([to_bytes(still[t : t + 80, t : t + 104]) for t in range(8)])
+        chroma = np.full((8, 40, 52), 128, np.uint8)
+        truth = (luma, chroma, chroma.copy())
+        mask = np.zeros(luma.shape, np.uint8)
+        for t in range(8):
+            mask[t, 36:44, 20 + 4 * t : 40 + 4 * t : 6] = 1
+        source = (np.where(mask > 0, 235, luma).astype(np.uint8), *truth[1:])
+        # The last one is of a name that is held out.
+        name = "noise-d" if index == windows - 1 else "noise"
+        save(folder / f"{index:05d}_sub_{name}.npz", record(source, truth, mask, rng))

@@ -1,0 +1,269 @@
+"""Batches for vswipe's own network from the files of `wipe_data`, and its loss."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vswipe.nets.wipe import NUM_COPIES, Found
+from vswipe.restore.fills import plain_fills
+
+from .clips import family_name
+from .wipe_data import Sample, load
+
+CROP = (64, 96)  # height, width: what lies further away hardly tells, and of larger crops more is no hole
+_DEV_SALT, _DEV_DIVISOR = "vswipe:wipe:", 10
+
+
+@dataclass
+class Batch:
+    """Dense crops: what the network sees, and what the mix needs for luma (0) and chroma (1).
+
+    Args:
+        found: see there.
+        values, logits, spatial, own, hole, truth: per plane group (B, M, C, h, w), (B, M, h, w), (B, C, h, w),
+            (B, 1, h, w), (B, 1, h, w), (B, C, h, w).
+    """
+
+    found: Found
+    values: list[Tensor]
+    logits: list[Tensor]
+    spatial: list[Tensor]
+    own: list[Tensor]
+    hole: list[Tensor]
+    truth: list[Tensor]
+
+
+def is_held_out(name: str) -> bool:
+    """Whether samples of a training clip or photograph only measure the training; by family, and never validation."""
+    return zlib.crc32((_DEV_SALT + family_name(name)).encode()) % _DEV_DIVISOR == 0
+
+
+class SampleSet:
+    """All samples of one part in memory.
+
+    Args:
+        folder: of files; new ones are taken in by `refresh`.
+        held_out: the part that measures.
+    """
+
+    def __init__(self, folder: Path, held_out: bool) -> None:
+        self.folder, self.held_out = folder, held_out
+        self.windows: dict[str, list[Sample]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in files that have come since."""
+        for path in sorted(self.folder.glob("*.npz")):
+            _, _, name = path.stem.split("_", 2)
+            if path.name not in self.windows and is_held_out(name) == self.held_out:
+                self.windows[path.name] = [unpacked(sample) for sample in load(path)]
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(samples) for samples in self.windows.values())
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """A sample of any window that has one, every window as often."""
+        names = list(self.windows)
+        while True:
+            samples = self.windows[names[int(rng.integers(len(names)))]]
+            if samples:
+                return samples[int(rng.integers(len(samples)))]
+
+
+def unpacked(sample: Sample) -> Sample:
+    """The sample with its masks as (h, w) bool."""
+    out = dict(sample)
+    for group, factor in (("0", 1), ("1", 2)):
+        height, width = sample["size"] // factor
+        bits = np.unpackbits(sample["hole" + group], count=int(height * width))
+        out["hole" + group] = bits.reshape(height, width).astype(bool)
+    return out
+
+
+def dense(sample: Sample, group: int, top: int, left: int, size: tuple[int, int], keep: np.ndarray) -> Sample:
+    """A crop of one plane group.
+
+    Args:
+        top, left, size: in this group's samples; what lies beyond the sample repeats its border and is no hole.
+        keep: (M,) which copies may be used.
+    """
+    g, (height, width) = str(group), size
+    whole = sample["hole" + g]
+    number = np.cumsum(whole.ravel(), dtype=np.int64).reshape(whole.shape) - 1
+    box = np.s_[top : top + height, left : left + width]
+    hole = np.zeros(size, bool)
+    part = whole[box]
+    hole[: part.shape[0], : part.shape[1]] = part
+    index = number[box][part]
+    image = sample["image" + g][box].astype(np.float32)
+    image = np.pad(image, ((0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)), "edge")
+
+    def put(values: np.ndarray, fill: float = 0.0) -> np.ndarray:
+        out = np.full((*values.shape[:-1], *size), fill, np.float32)
+        out[..., hole] = values
+        return out
+
+    values = sample["values" + g][:, index].astype(np.float32)
+    logits = np.where(keep[:, None], sample["logits" + g][:, index].astype(np.float32), -np.inf)
+    own = sample["own" + g][index].astype(np.float32)
+    spatial = sample["spatial" + g][index].astype(np.float32)
+    weights = np.concatenate([logits, own[None]])
+    weights = np.exp(weights - weights.max(0))
+    weights /= weights.sum(0)
+    mixed = (weights[:-1, :, None] * values).sum(0) + weights[-1][:, None] * spatial
+    image[hole] = mixed
+    return {
+        "hole": hole[None].astype(np.float32),
+        "image": np.moveaxis(image, 2, 0),
+        "values": put(np.moveaxis(values, 2, 1)),
+        "logits": put(logits, -np.inf),
+        "spatial": put(spatial.T),
+        "own": put(own[None]),
+        "texture": put(sample["texture" + g][index].astype(np.float32)[None]),
+        "truth": put(sample["truth" + g][index].astype(np.float32).T),
+    }
+
+
+def place(rng: np.random.Generator | None, sample: Sample, size: tuple[int, int]) -> tuple[int, int]:
+    """Even top and left of a crop that holds some of the hole; without `rng` one in the middle of it."""
+    hole = sample["hole0"]
+    if rng is None:
+        rows, columns = np.nonzero(hole)
+        y, x = int(rows.mean()), int(columns.mean())
+        offset = (0.5, 0.5)
+    else:
+        where = np.flatnonzero(hole)
+        y, x = divmod(int(where[int(rng.integers(len(where)))]), hole.shape[1])
+        offset = (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85))
+    top = int(np.clip(y - offset[0] * size[0], 0, max(0, hole.shape[0] - size[0])))
+    left = int(np.clip(x - offset[1] * size[1], 0, max(0, hole.shape[1] - size[1])))
+    return top // 2 * 2, left // 2 * 2
+
+
+def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, int] = CROP) -> list[Sample]:
+    """Both plane groups of a crop; with `rng` flipped, brightened, and short of some copies at random."""
+    keep = np.ones(NUM_COPIES, bool)
+    if rng is not None:
+        chance = rng.random()
+        if chance < 0.08:  # what no frame shows
+            keep[:] = False
+        elif chance < 0.2:
+            keep[[[0, 1], [2, 3]][int(rng.integers(2))]] = False
+    top, left = place(rng, sample, size)
+    groups = [dense(sample, 0, top, left, size, keep),
+              dense(sample, 1, top // 2, left // 2, (size[0] // 2, size[1] // 2), keep)]  # fmt: skip
+    if rng is None:
+        return _with_fills(groups)
+    flips = rng.random(2) < 0.5
+    backwards = rng.random() < 0.5
+    gain, shift = 1.0, 0.0
+    if rng.random() < 0.5:
+        gain, shift = float(rng.uniform(0.75, 1.25)), float(rng.uniform(-15, 15))
+    swap, invert = rng.random() < 0.4, rng.random() < 0.3
+    for g, group in enumerate(groups):
+        for key, array in group.items():
+            if flips[0]:
+                array = array[..., ::-1]
+            if flips[1]:
+                array = array[..., ::-1, :]
+            if backwards and key in ("values", "logits"):
+                array = array[[2, 3, 0, 1]]
+            if key in ("image", "values", "spatial", "truth"):
+                if g == 0:
+                    array = array * gain + shift
+                else:
+                    array = array[..., ::-1, :, :] if swap else array
+                    array = (255 - array if invert else array) * gain + 128 * (1 - gain)
+            group[key] = np.ascontiguousarray(array, np.float32)
+    return _with_fills(groups)
+
+
+def _with_fills(groups: list[Sample]) -> list[Sample]:
+    groups[0]["fills"] = plain_fills(groups[0]["image"][0], groups[0]["hole"][0] > 0)
+    return groups
+
+
+def batch_of(crops: list[list[Sample]], transpose: bool = False) -> Batch:
+    """Crops of one size as tensors."""
+
+    def stack(group: int, key: str) -> Tensor:
+        out = torch.from_numpy(np.stack([crop[group][key] for crop in crops]))
+        return out.transpose(-1, -2).contiguous() if transpose else out
+
+    keys = ("values", "logits", "spatial", "own", "hole", "truth")
+    values, logits, spatial, own, hole, truth = ([stack(g, key) for g in (0, 1)] for key in keys)
+    chroma = F.interpolate(stack(1, "image"), scale_factor=2.0, mode="nearest")
+    found = Found(
+        hole[0],
+        torch.cat([stack(0, "image"), chroma], 1),
+        values[0][:, :, 0],
+        logits[0],
+        spatial[0],
+        own[0],
+        stack(0, "texture"),
+        stack(0, "fills"),
+    )
+    return Batch(found, values, logits, spatial, own, hole, truth)
+
+
+def apply(batch: Batch, logits: Tensor, residual: Tensor) -> list[Tensor]:
+    """Luma and chroma (B, C, h, w) with the network's corrections, 0 outside the hole."""
+    out = []
+    for g, factor in ((0, 1), (1, 2)):
+        own_logits, more = logits, residual[:, :1]
+        if g == 1:
+            # A chroma sample takes the mean of what its hidden luma pixels were told.
+            share = F.avg_pool2d(batch.found.hole, factor).clamp(min=1e-6)
+            own_logits, more = (F.avg_pool2d(x, factor) / share for x in (logits, residual[:, 1:]))
+        weights = torch.softmax(torch.cat([batch.logits[g] + own_logits, batch.own[g]], 1), 1)
+        mixed = (weights[:, :-1, None] * batch.values[g]).sum(1) + weights[:, -1:] * batch.spatial[g]
+        out.append((mixed + more) * batch.hole[g])
+    return out
+
+
+_NOISE = 1.0  # levels: errors below this size are the coding's
+_GRADIENT, _CHROMA, _WORSE = 0.25, 0.5, 0.5
+
+
+def loss_of(batch: Batch, output: list[Tensor], base: list[Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Errors in the hole over those of the copy stage, crop by crop, so that easy and hard crops count alike."""
+
+    def over(errors: list[Tensor], power: int) -> Tensor:
+        luma, chroma = (e.abs().pow(power).sum((1, 2, 3)) for e in errors)
+        return luma + _CHROMA * 2 * chroma
+
+    errors = [out - truth for out, truth in zip(output, batch.truth, strict=True)]
+    before = [out - truth for out, truth in zip(base, batch.truth, strict=True)]
+    count = sum(hole.sum((1, 2, 3)) for hole in batch.hole)
+    first = over(errors, 1) / (over(before, 1) + _NOISE * count)
+    second = over(errors, 2) / (over(before, 2) + 4 * _NOISE * count)
+    edges = _gradient(errors[0]) / (_gradient(before[0]) + _NOISE * count)
+    worse = F.relu(second - 1)
+    total = (first + 0.5 * second + _GRADIENT * edges + _WORSE * worse).mean()
+    with torch.no_grad():
+        terms = {"hole": float(first.mean()), "second": float(second.mean()), "edges": float(edges.mean()),
+                 "worse": float((second > 1.02).float().mean()),
+                 "base": float((over(before, 1) / (over(before, 1) + _NOISE * count)).mean())}  # fmt: skip
+    return total, terms
+
+
+def _gradient(error: Tensor) -> Tensor:
+    across = (error[..., 1:] - error[..., :-1]).abs().sum((1, 2, 3))
+    return across + (error[..., 1:, :] - error[..., :-1, :]).abs().sum((1, 2, 3))
+
+
+def squared_error(batch: Batch, output: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Per crop: summed squared error in blue, green and red, chroma repeated as in the evaluation, and their number."""
+    luma, chroma = (out - truth for out, truth in zip(output, batch.truth, strict=True))
+    blue, red = F.interpolate(chroma, scale_factor=2.0, mode="nearest").split(1, 1)
+    y = 1.164 * luma
+    colours = torch.cat([y + 2.017 * blue, y - 0.392 * blue - 0.813 * red, y + 1.596 * red], 1) * batch.hole[0]
+    return (colours**2).sum((1, 2, 3)), 3 * batch.hole[0].sum((1, 2, 3))
