@@ -10,12 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 import vapoursynth as vs
+from torch import nn
 
 import vswipe
 from vswipe.detect.perceive import Evidence
 from vswipe.detect.working import WorkingFrame, WorkingSize
+from vswipe.nets import create
 from vswipe.nets.textseg import RADIUS
+from vswipe.nets.weights import save
 
 core = vs.core
 WIDTH, HEIGHT, LENGTH = 192, 108, 70
@@ -133,6 +137,27 @@ def test_the_real_engine_erases_what_the_mask_says() -> None:
     core_pixels = letters() > 200
     assert planes(source.get_frame(24))[0][core_pixels].min() > 180
     assert planes(result.get_frame(24))[0][core_pixels].max() < 180
+
+
+def test_the_mask_free_network_runs_where_text_was_found(tmp_path: Path) -> None:
+    """auto-STTN sees text itself, and writes only where the detector found some; Inpaint, which is told, has no use for
+    it."""
+    torch.manual_seed(0)
+    net = create("autosttn", own=True, width=0.125, depth=1)
+    nn.init.constant_(net.head.last.bias, 0.3)  # untrained it changes nothing
+    path = str(tmp_path / "autosttn.safetensors")
+    save(net, path)
+    source = titled(length=30)
+    plain = core.wipe.AutoSub(source, device="cpu", radius=4)
+    result = core.wipe.AutoSub(source, device="cpu", radius=4, model="autosttn", weights=path)
+    mask = core.wipe.SubMask(source, device="cpu", dilate=1)
+    for n in (3, 24):
+        before, by_copy, after, marked = (planes(clip.get_frame(n))[0] for clip in (source, plain, result, mask))
+        assert np.array_equal(before[marked == 0], after[marked == 0])
+        assert np.array_equal(by_copy, after) == (n == 3)
+    assert result.get_frame(24).props["WipeModel"] == "autosttn"
+    with pytest.raises(vs.Error, match=r"Inpaint: model must be auto, copy or .*, got autosttn"):
+        core.wipe.Inpaint(source, mask, model="autosttn", weights=path)
 
 
 def test_region_classes_and_length() -> None:

@@ -14,6 +14,7 @@ from vswipe.filters._host import FAMILIES, Picture
 # The model without a network, and the networks that fill holes.
 COPY = "copy"
 NETWORKS = ("wipe", "opn", "rnot", "rnnet", "sttn")
+MASK_FREE = "autosttn"  # sees text itself: for filters that find it
 
 SUBSAMPLINGS = ((0, 0), (1, 0), (1, 1))
 
@@ -54,18 +55,18 @@ def need_depth(name: str, argument: str, clip: Picture) -> None:
     )
 
 
-def need_mask(name: str, mask: Picture, clip: Picture) -> None:
+def need_mask(name: str, mask: Picture, clip: Picture, argument: str = "mask") -> None:
     """A mask must be GRAY, of the clip's size, with one frame or as many as the clip."""
-    need_constant(name, "mask", mask)
-    need(FAMILIES[mask.family] == "GRAY", f"{name}: mask must be GRAY", mask.name)
-    need_depth(name, "mask", mask)
+    need_constant(name, argument, mask)
+    need(FAMILIES[mask.family] == "GRAY", f"{name}: {argument} must be GRAY", mask.name)
+    need_depth(name, argument, mask)
     need(
         (mask.width, mask.height) == (clip.width, clip.height),
-        f"{name}: mask must have the clip's size {clip.width}x{clip.height}",
+        f"{name}: {argument} must have the clip's size {clip.width}x{clip.height}",
         f"{mask.width}x{mask.height}",
     )
     lengths = "1 frame" if clip.num_frames == 1 else f"1 frame or the clip's {clip.num_frames}"
-    need(mask.num_frames in (1, clip.num_frames), f"{name}: mask must have {lengths}", mask.num_frames)
+    need(mask.num_frames in (1, clip.num_frames), f"{name}: {argument} must have {lengths}", mask.num_frames)
 
 
 def read_regions(name: str, numbers: Sequence[int], clip: Picture) -> tuple[Region, ...]:
@@ -97,9 +98,9 @@ def need_flag(name: str, argument: str, value: int) -> None:
     need(value in (0, 1), f"{name}: {argument} must be 0 or 1", value)
 
 
-def resolve_model(name: str, model: str) -> str:
+def resolve_model(name: str, model: str, networks: Sequence[str] = NETWORKS) -> str:
     """The model behind a name; "auto" is the best one there is."""
-    need(model in ("auto", COPY, *NETWORKS), f"{name}: model must be auto, {COPY} or {', '.join(NETWORKS)}", model)
+    need(model in ("auto", COPY, *networks), f"{name}: model must be auto, {COPY} or {', '.join(networks)}", model)
     return COPY if model == "auto" else model
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from vswipe.engine.picture import Report
 from vswipe.engine.settings import Settings
 from vswipe.filters._bridge import Arguments, Chunk, Steps
-from vswipe.filters._check import need_picture
+from vswipe.filters._check import MASK_FREE, NETWORKS, need_picture
 from vswipe.filters._frames import FrameHandle
 from vswipe.filters._host import Picture
 from vswipe.filters._render import CHUNKS_KEPT, Renderer
@@ -27,7 +27,7 @@ def create(arguments: Arguments) -> AutoSub:
     clip = arguments["clip"]
     assert isinstance(clip, Picture)
     family = need_picture(arguments.name, clip)
-    settings = read_settings(arguments, clip)
+    settings = read_settings(arguments, clip, (*NETWORKS, MASK_FREE))
     return AutoSub(arguments.name, clip, Finder(arguments, clip, family, 0), settings)
 
 

@@ -5,7 +5,7 @@ Imported when the first Inpaint is made: it brings the engine.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from vswipe.engine.settings import Settings
 from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
 from vswipe.filters._check import (
     COPY,
+    NETWORKS,
     need,
     need_at_least,
     need_flag,
@@ -46,7 +47,7 @@ def create(arguments: Arguments) -> Inpaint:
     return Inpaint(name, clip, family, mask, read_settings(arguments, clip))
 
 
-def read_settings(arguments: Arguments, clip: Picture) -> Settings:
+def read_settings(arguments: Arguments, clip: Picture, networks: Sequence[str] = NETWORKS) -> Settings:
     """The engine's settings: what the user gave, checked, and the defaults for the rest."""
     name = arguments.name
     given: dict[str, Any] = arguments.given("radius", "dilate", "feather", "grain", "fp16")
@@ -58,7 +59,7 @@ def read_settings(arguments: Arguments, clip: Picture) -> Settings:
         given["fp16"] = bool(given["fp16"])
     chosen: dict[str, Any] = {"model": "auto", "device": "auto", "region": ()}
     chosen.update(arguments.given("model", "device", "region"))
-    model = resolve_model(name, chosen["model"])
+    model = resolve_model(name, chosen["model"], networks)
     for key in ("weights", "shots"):
         need(
             model != COPY or arguments[key] is None,
