@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "auto_sub", "inpaint", "sub_mask"]
+__all__ = ["__version__", "auto_dynamic_logo", "auto_sub", "dynamic_logo_mask", "inpaint", "sub_mask"]
 
 
 def inpaint(
@@ -97,6 +97,69 @@ def auto_sub(
     return _call("AutoSub", clip=clip, region=region, threshold=threshold, min_frames=min_frames, classes=classes,
                  detector=detector, model=model, weights=weights, radius=radius, dilate=dilate, feather=feather,
                  grain=grain, device=device, fp16=fp16, shots=shots)  # fmt: skip
+
+
+def auto_dynamic_logo(
+    clip: vs.VideoNode,
+    *,
+    mark: vs.VideoNode | None = None,
+    frame: int | None = None,
+    region: Sequence[int] | None = None,
+    threshold: float | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    radius: int | None = None,
+    dilate: int | None = None,
+    feather: int | None = None,
+    grain: float | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+    shots: int | None = None,
+) -> vs.VideoNode:
+    """The clip without a mark that blinks, alternates between places or travels; all other samples stay bit-identical.
+
+    Args:
+        clip: GRAY, RGB, or YUV 4:2:0, 4:2:2, 4:4:4; 8 to 16 bit integer, half or single float; progressive.
+        mark: GRAY, of the clip's size: a mask of the mark as it stands in one frame, above half = mark; one frame, or a
+            clip of the same length. Without it, marks are looked for by themselves.
+        frame: the frame of the clip that `mark` belongs to, default 0.
+        region: left, top, width, height in pixels; nothing outside is touched. Several in a row are allowed.
+        threshold: 0 to 1; higher asks for more certainty. 0.5 is neutral.
+        model, weights, radius, dilate, feather, grain, device, fp16, shots: as of `inpaint`.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry the properties that `inpaint` gives.
+    """
+    return _call("AutoDynamicLogo", clip=clip, mark=mark, frame=frame, region=region, threshold=threshold, model=model,
+                 weights=weights, radius=radius, dilate=dilate, feather=feather, grain=grain, device=device, fp16=fp16,
+                 shots=shots)  # fmt: skip
+
+
+def dynamic_logo_mask(
+    clip: vs.VideoNode,
+    *,
+    mark: vs.VideoNode | None = None,
+    frame: int | None = None,
+    region: Sequence[int] | None = None,
+    threshold: float | None = None,
+    dilate: int | None = None,
+) -> vs.VideoNode:
+    """The mask that `auto_dynamic_logo` would erase, GRAY8, 255 = erase; to be looked at or changed for `inpaint`.
+
+    Args:
+        clip, mark, frame, region, threshold: as of `auto_dynamic_logo`.
+        dilate: growth of the mask in pixels, default 1. `inpaint(clip, dynamic_logo_mask(clip, dilate=0))` is
+            `auto_dynamic_logo(clip)`.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry `WipeMasked`, and the other properties of the clip's frames.
+    """
+    return _call("DynamicLogoMask", clip=clip, mark=mark, frame=frame, region=region, threshold=threshold,
+                 dilate=dilate)  # fmt: skip
 
 
 def sub_mask(

@@ -32,6 +32,8 @@ FILTERS = {
     "Inpaint": "vswipe.filters.inpaint",
     "AutoSub": "vswipe.filters.autosub",
     "SubMask": "vswipe.filters.submask",
+    "AutoDynamicLogo": "vswipe.filters.dynamiclogo",
+    "DynamicLogoMask": "vswipe.filters.dynamiclogomask",
 }
 
 Request = tuple[int, int]

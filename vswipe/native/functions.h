@@ -23,4 +23,11 @@ inline constexpr Function kFunctions[] = {
      "clip:vnode;region:int[]:opt;threshold:float:opt;min_frames:int:opt;classes:data[]:opt;detector:data:opt;"
      "dilate:int:opt;device:data:opt;fp16:int:opt;",
      "clip:vnode;"},
+    {"AutoDynamicLogo",
+     "clip:vnode;mark:vnode:opt;frame:int:opt;region:int[]:opt;threshold:float:opt;model:data:opt;weights:data:opt;"
+     "radius:int:opt;dilate:int:opt;feather:int:opt;grain:float:opt;device:data:opt;fp16:int:opt;shots:int:opt;",
+     "clip:vnode;"},
+    {"DynamicLogoMask",
+     "clip:vnode;mark:vnode:opt;frame:int:opt;region:int[]:opt;threshold:float:opt;dilate:int:opt;",
+     "clip:vnode;"},
 };
