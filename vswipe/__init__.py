@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     import vapoursynth as vs
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "auto_dynamic_logo", "auto_sub", "dynamic_logo_mask", "inpaint", "sub_mask"]
+__all__ = [
+    "__version__",
+    "auto_dynamic_logo",
+    "auto_logo",
+    "auto_sub",
+    "deblend",
+    "dynamic_logo_mask",
+    "inpaint",
+    "logo_mask",
+    "sub_mask",
+]
 
 
 def inpaint(
@@ -187,6 +197,105 @@ def sub_mask(
     """
     return _call("SubMask", clip=clip, region=region, threshold=threshold, min_frames=min_frames, classes=classes,
                  detector=detector, dilate=dilate, device=device, fp16=fp16)  # fmt: skip
+
+
+def auto_logo(
+    clip: vs.VideoNode,
+    *,
+    region: Sequence[int] | None = None,
+    samples: int | None = None,
+    logo: str | None = None,
+    save: str | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    radius: int | None = None,
+    dilate: int | None = None,
+    feather: int | None = None,
+    grain: float | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+    shots: int | None = None,
+) -> vs.VideoNode:
+    """The clip without marks that stand still, which are found by themselves; every other sample stays bit-identical.
+
+    Translucent marks are divided out, opaque ones filled as `inpaint` does.
+
+    Args:
+        clip: GRAY, RGB, or YUV 4:2:0, 4:2:2, 4:4:4; 8 to 16 bit integer, half or single float; progressive.
+        region: left, top, width, height in pixels; only marks inside. Several in a row are allowed.
+        samples: frames looked at, spread over the clip; default 96, at least 8.
+        logo: file with the marks (.npz of an earlier `save`, or .lgd), which are then not looked for.
+        save: .npz file to keep the marks in, for other clips with the same ones; a picture of them is put beside it.
+        model, weights, radius, dilate, feather, grain, device, fp16, shots: as of `inpaint`, for what is opaque.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry the properties that `inpaint` gives, and `WipeLogo`: "found", "none", or "unknown" where too little
+    moved to tell a mark from the scene, and nothing is changed.
+    """
+    return _call("AutoLogo", clip=clip, region=region, samples=samples, logo=logo, save=save, model=model,
+                 weights=weights, radius=radius, dilate=dilate, feather=feather, grain=grain, device=device, fp16=fp16,
+                 shots=shots)  # fmt: skip
+
+
+def logo_mask(
+    clip: vs.VideoNode,
+    *,
+    region: Sequence[int] | None = None,
+    samples: int | None = None,
+    logo: str | None = None,
+    dilate: int | None = None,
+) -> vs.VideoNode:
+    """The mask of what `auto_logo` would erase, GRAY8, 255 = erase; to be looked at, changed, or given to `inpaint`.
+
+    Args:
+        clip, region, samples, logo: as of `auto_logo`.
+        dilate: growth of the mask in pixels, default 1.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry `WipeMasked`, `WipeLogo`, and the other properties of the clip's frames.
+    """
+    return _call("LogoMask", clip=clip, region=region, samples=samples, logo=logo, dilate=dilate)
+
+
+def deblend(
+    clip: vs.VideoNode,
+    logo: str | None = None,
+    *,
+    mask: vs.VideoNode | None = None,
+    region: Sequence[int] | None = None,
+    samples: int | None = None,
+    save: str | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    radius: int | None = None,
+    dilate: int | None = None,
+    feather: int | None = None,
+    grain: float | None = None,
+    device: str | None = None,
+    fp16: bool | None = None,
+    shots: int | None = None,
+) -> vs.VideoNode:
+    """The clip with a known translucent mark divided out; every other sample stays bit-identical.
+
+    Args:
+        clip: as of `auto_logo`.
+        logo: file with the mark (.npz of an earlier `save`, or .lgd).
+        mask: without a file: where the mark is, GRAY, of the clip's size, its first frame; above half of full range.
+            Its opacity and colour are estimated. Without either the mark is found as `auto_logo` does.
+        region, samples, save, model, weights, radius, dilate, feather, grain, device, fp16, shots: as of `auto_logo`.
+
+    Raises:
+        vapoursynth.Error: an argument breaks its rule; the message names it.
+
+    Frames carry the properties that `auto_logo` gives.
+    """
+    return _call("Deblend", clip=clip, logo=logo, mask=mask, region=region, samples=samples, save=save, model=model,
+                 weights=weights, radius=radius, dilate=dilate, feather=feather, grain=grain, device=device, fp16=fp16,
+                 shots=shots)  # fmt: skip
 
 
 def _call(name: str, **arguments: Any) -> Any:

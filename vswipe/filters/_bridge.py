@@ -34,6 +34,9 @@ FILTERS = {
     "SubMask": "vswipe.filters.submask",
     "AutoDynamicLogo": "vswipe.filters.dynamiclogo",
     "DynamicLogoMask": "vswipe.filters.dynamiclogomask",
+    "AutoLogo": "vswipe.filters.autologo",
+    "LogoMask": "vswipe.filters.logomask",
+    "Deblend": "vswipe.filters.deblend",
 }
 
 Request = tuple[int, int]

@@ -30,4 +30,14 @@ inline constexpr Function kFunctions[] = {
     {"DynamicLogoMask",
      "clip:vnode;mark:vnode:opt;frame:int:opt;region:int[]:opt;threshold:float:opt;dilate:int:opt;",
      "clip:vnode;"},
+    {"AutoLogo",
+     "clip:vnode;region:int[]:opt;samples:int:opt;logo:data:opt;save:data:opt;model:data:opt;weights:data:opt;"
+     "radius:int:opt;dilate:int:opt;feather:int:opt;grain:float:opt;device:data:opt;fp16:int:opt;shots:int:opt;",
+     "clip:vnode;"},
+    {"LogoMask", "clip:vnode;region:int[]:opt;samples:int:opt;logo:data:opt;dilate:int:opt;", "clip:vnode;"},
+    {"Deblend",
+     "clip:vnode;logo:data:opt;mask:vnode:opt;region:int[]:opt;samples:int:opt;save:data:opt;model:data:opt;"
+     "weights:data:opt;radius:int:opt;dilate:int:opt;feather:int:opt;grain:float:opt;device:data:opt;fp16:int:opt;"
+     "shots:int:opt;",
+     "clip:vnode;"},
 };
