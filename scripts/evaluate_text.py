@@ -43,6 +43,7 @@ from vswipe.training.textdata_pool import draw_labels, encode
 TOLERANCE = np.ones((5, 5), np.uint8)  # 2 px
 TRUTH = 25  # of 255: opacity above 0.1
 RESULTS = Path(__file__).parent / "results"
+CAPTIONED = ("davis-drift-turn",)  # has a caption burnt in: to be found, not to be left alone
 
 _perception: Perception | None = None
 
@@ -72,15 +73,15 @@ def find_masks(planes: Planes, weights: str | None, settings: DetectorSettings) 
     return [detector.block(n // BLOCK * BLOCK, frames).mask(n) for n in range(num_frames)]
 
 
-def draw(index: int, name: str) -> tuple[Planes, list[Line], dict[str, Any]]:
-    """The clip `name` with drawn lines, after x264."""
+def draw(index: int, name: str, held_out: bool = True) -> tuple[Planes, list[Line], dict[str, Any]]:
+    """The clip `name` with drawn lines, in the held-out fonts or the training fonts, after x264."""
     clip = next(clip for clip in find_clips() if clip.name == name)
     planes, fps = clip.read(110)
     rng = overlay_rng(name, "text", "1")
-    scripts = trainable_scripts(held_out=True)
+    scripts = trainable_scripts(held_out=held_out)
     script = scripts[index % len(scripts)]
     height, width = planes[0].shape[1:]
-    look = random_look(rng, width, height, True, script)
+    look = random_look(rng, width, height, held_out, script)
     # Larger than 9 % of the height and other texts than ordinary phrases are not what the issue asks for.
     look = replace(look, style=replace(look.style, size=min(look.style.size, 0.09 * height)))
     phrases = SCRIPTS[script].phrases
@@ -90,7 +91,7 @@ def draw(index: int, name: str) -> tuple[Planes, list[Line], dict[str, Any]]:
         texts.append("\n".join(phrases[int(i)] for i in rng.choice(len(phrases), rows, replace=False)))
     if look.vertical:
         texts = ["\n".join(text.replace("\n", "")[:10]) for text in texts]
-    scene = draw_scene(rng, planes, True, "lines", look, texts)
+    scene = draw_scene(rng, planes, held_out, "lines", look, texts)
     quality = int(rng.integers(18, 24))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mkv"
@@ -295,7 +296,7 @@ def main() -> None:
         work: Any = partial(one, weights=given.weights, settings=settings, sheets=given.sheets)
         jobs: list[Any] = list(enumerate(names))
     else:
-        jobs = [clip.name for clip in find_clips(given.part)]
+        jobs = [clip.name for clip in find_clips(given.part) if clip.name not in CAPTIONED]
         work = partial(evaluate_clean, weights=given.weights, settings=settings, sheets=given.sheets)
     if given.clips and given.clips < len(jobs):
         jobs = [jobs[i * len(jobs) // given.clips] for i in range(given.clips)]

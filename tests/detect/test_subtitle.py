@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from vswipe.detect.perceive import Evidence
-from vswipe.detect.subtitle import BLOCK, BlockMasks, DetectorPlan, DetectorSettings, Event, find_events, kind_of
+from vswipe.detect.subtitle import (
+    BLOCK,
+    BlockMasks,
+    DetectorPlan,
+    DetectorSettings,
+    Event,
+    choose,
+    find_events,
+    kind_of,
+)
 from vswipe.detect.tracks import find_rows
 from vswipe.detect.working import WorkingSize, working_frame
 
@@ -53,7 +62,7 @@ class Clip:
         linked: Callable[[int, int], bool] = lambda a, b: cut is None or min(a, b) != cut - 1  # noqa: E731
         window = {n: self.luma[n] for n in plan.window(start)}
         chosen = DetectorSettings(**settings)  # type: ignore[arg-type]
-        return find_events(start, plan, evidence, rows, window, linked, chosen, SIZE)
+        return choose(find_events(start, plan, evidence, rows, window, linked, SIZE), chosen, SIZE)
 
 
 def spans(events: list[Event]) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vswipe.detect.perceive import Evidence, Perception
-from vswipe.detect.subtitle import KEY, BlockMasks, DetectorPlan, DetectorSettings, find_events
+from vswipe.detect.subtitle import KEY, BlockMasks, DetectorPlan, DetectorSettings, Event, choose, find_events
 from vswipe.detect.tracks import Row, find_rows
 from vswipe.detect.working import WorkingFrame, WorkingSize, working_frame
 from vswipe.nets.textseg import RADIUS
@@ -44,6 +44,7 @@ class SubtitleDetector:
         perception: the network.
         store: for what is computed per frame.
         dilate: full pixels that masks are grown by.
+        choose: which events are lines; another rule shows what the certainty is fitted on.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class SubtitleDetector:
         perception: Perception,
         store: Store,
         dilate: int = 0,
+        choose: Callable[[Sequence[Event], DetectorSettings, WorkingSize], list[Event]] = choose,
     ) -> None:
+        self._choose = choose
         self.size = WorkingSize.of(width, height)
         self.plan = DetectorPlan(num_frames)
         self._family, self._level = family, level
@@ -107,8 +110,8 @@ class SubtitleDetector:
             size = self.size
             lumas = {n: frames[n].luma[: size.height, : size.width] for n in self.plan.window(start)}
             linked = self._links(frames)
-            events = find_events(start, self.plan, evidence, rows, lumas, linked, self._settings, self.size)
-        made = BlockMasks(events, self.size, self._dilate)
+            events = find_events(start, self.plan, evidence, rows, lumas, linked, self.size)
+        made = BlockMasks(self._choose(events, self._settings, self.size), self.size, self._dilate)
         with self._lock:
             self._blocks[start] = made
             while len(self._blocks) > BLOCKS_KEPT:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from vswipe.detect.certainty import certainty, track_facts
 from vswipe.detect.perceive import Evidence
 from vswipe.detect.tracks import Row, Track, find_span, follow, place
 from vswipe.detect.working import WorkingSize
@@ -33,8 +34,6 @@ STROKE, FAINT = 0.4, 0.25
 """Pooled probability that makes a stroke, and from which pixels connected to one belong to it."""
 
 _BESIDE = 0.1  # share of the certainty asked for that a part beside a sure line needs
-# Of the logistic regression in `certainty`; "one" is 0.8 lower than fitted, where 3 % of the false tracks are left.
-_CERTAIN = {"one": -8.4, "high": 3.0, "area": 1.04, "switch": 0.88, "aspect": -0.49}
 
 Region = tuple[int, int, int, int]
 
@@ -71,6 +70,7 @@ class Event:
         kind: one of `CLASSES`.
         bounds: left, top, right, bottom of the strokes, working pixels, right and bottom excluded.
         cut_off: whether it goes on beyond the window.
+        facts: what `score` is made of.
     """
 
     first: int
@@ -83,6 +83,7 @@ class Event:
     kind: str
     bounds: tuple[int, int, int, int]
     cut_off: bool
+    facts: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ class DetectorPlan:
 
 
 def find_events(start: int, plan: DetectorPlan, evidence: Mapping[int, Evidence], rows: Mapping[int, Sequence[Row]],
-                lumas: Mapping[int, np.ndarray], linked: Callable[[int, int], bool], settings: DetectorSettings,
+                lumas: Mapping[int, np.ndarray], linked: Callable[[int, int], bool],
                 size: WorkingSize) -> list[Event]:  # fmt: skip
-    """The lines shown in a block.
+    """Everything shown in a block that may be a line, however unsure.
 
     Args:
         start: first frame of the block.
@@ -127,7 +128,6 @@ def find_events(start: int, plan: DetectorPlan, evidence: Mapping[int, Evidence]
         evidence, rows: of the looked-at frames of the window.
         lumas: working luma (H, W), every frame of the window.
         linked: whether frames n and n + 1, or n + 1 and n, belong to one shot.
-        settings: as the user wants it.
         size: of the clip.
     """
     stop = min(start + BLOCK, plan.num_frames)
@@ -143,10 +143,10 @@ def find_events(start: int, plan: DetectorPlan, evidence: Mapping[int, Evidence]
             continue
         place(track, (size.height, size.width), margin=max(4, size.height // 60))
         if find_span(track, evidence, lumas, linked):
-            event = _event(track, size)
+            event = _event(track, size, lumas)
             if event is not None and event.first < stop and event.last >= start:
                 events.append(event)
-    return choose(events, settings, size)
+    return events
 
 
 def choose(events: Sequence[Event], settings: DetectorSettings, size: WorkingSize) -> list[Event]:
@@ -178,7 +178,7 @@ def _together(part: Event, line: Event) -> bool:
     return across < 1.5 * height and down < 0.8 * height and a[3] - a[1] < 1.6 * height
 
 
-def _event(track: Track, size: WorkingSize) -> Event | None:
+def _event(track: Track, size: WorkingSize, lumas: Mapping[int, np.ndarray]) -> Event | None:
     """The event of a track, or None where its strokes are too few."""
     core = track.strokes >= 0.5
     area = int(core.sum())
@@ -188,6 +188,7 @@ def _event(track: Track, size: WorkingSize) -> Event | None:
     height, width = int(ys[-1] - ys[0]) + 1, int(xs[-1] - xs[0]) + 1
     if height > TALLEST * size.height and width > height / 3:
         return None
+    facts = track_facts(track, core, lumas)
     left, top = track.left + int(xs[0]), track.top + int(ys[0])
     bounds = (left, top, track.left + int(xs[-1]) + 1, track.top + int(ys[-1]) + 1)
     return Event(
@@ -197,28 +198,12 @@ def _event(track: Track, size: WorkingSize) -> Event | None:
         top=track.top,
         strokes=track.strokes,
         plate=_plate(track, core),
-        score=certainty(track, core),
+        score=certainty(facts),
         kind=kind_of(*bounds, size),
         bounds=bounds,
         cut_off="open" in (track.first.how, track.last.how),
+        facts=facts,
     )
-
-
-def certainty(track: Track, core: np.ndarray) -> float:
-    """0..1, how sure a track is a line; 0.5 is where errors of both kinds are weighed alike.
-
-    A logistic regression on tracks of the training clips, with and without drawn lines.
-    """
-    width, height = int(core.any(0).sum()), int(core.any(1).sum())
-    switches = (track.first.how == "switch") + (track.last.how == "switch")
-    value = (
-        _CERTAIN["one"]
-        + _CERTAIN["high"] * float((track.strokes[core] > 0.8).mean())
-        + _CERTAIN["area"] * float(np.log(core.sum()))
-        + _CERTAIN["switch"] * switches
-        + _CERTAIN["aspect"] * float(np.log(width / height))
-    )
-    return float(1 / (1 + np.exp(-value)))
 
 
 def kind_of(left: int, top: int, right: int, bottom: int, size: WorkingSize) -> str:
