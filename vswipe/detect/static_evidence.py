@@ -32,7 +32,7 @@ class Evidence:
         states: number of different backgrounds seen.
         broad, fine: explained over unexplained gradient energy, pooled over 2.5 and 1 px; about 0.4 where nothing is.
         size: root of the explained energy, levels per pixel.
-        constant, slope: (H, W, 2), the gradient that stays, as constant + slope * brightness; see `brightness`.
+        constant, slope: (2, H, W), the gradient that stays, as constant + slope * brightness; see `brightness`.
         spread: (2,), mean and deviation of that brightness over all pixels and backgrounds.
     """
 
@@ -136,13 +136,13 @@ def gather_evidence(lumas: Sequence[np.ndarray], states: np.ndarray) -> Evidence
     """
     height, width = lumas[0].shape
     one, first, second, energy = (np.zeros((height, width), np.float32) for _ in range(4))
-    gradient, product = np.zeros((height, width, 2), np.float32), np.zeros((height, width, 2), np.float32)
+    gradient, product = np.zeros((2, height, width), np.float32), np.zeros((2, height, width), np.float32)
     for luma, state in zip(lumas, states, strict=True):
         if not state.any():
             continue
         frame = luma.astype(np.float32)
         g, level = local_gradient(frame), brightness(frame)
-        power = (g * g).sum(2)
+        power = g[0] * g[0] + g[1] * g[1]
         shown = cv2.resize(state.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         weight = shown * flatness(power)
         weighted = weight * level
@@ -150,13 +150,13 @@ def gather_evidence(lumas: Sequence[np.ndarray], states: np.ndarray) -> Evidence
         first += weighted
         second += weighted * level
         energy += weight * power
-        gradient += weight[..., None] * g
-        product += weighted[..., None] * g
+        gradient += weight * g
+        product += weighted * g
     ridged = second + np.float32(_RIDGE) * one
-    determinant = np.maximum(one * ridged - first * first, 1e-9)[..., None]
-    constant = (ridged[..., None] * gradient - first[..., None] * product) / determinant
-    slope = (one[..., None] * product - first[..., None] * gradient) / determinant
-    explained = np.maximum((constant * gradient + slope * product).sum(2), 0)
+    determinant = np.maximum(one * ridged - first * first, 1e-9)
+    constant = (ridged * gradient - first * product) / determinant
+    slope = (one * product - first * gradient) / determinant
+    explained = np.maximum((constant * gradient + slope * product).sum(0), 0)
     seen = cv2.resize(states.sum(0).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     rest = np.maximum(energy - explained, 0) / np.maximum(seen - 2, 1)
     pooled = [cv2.GaussianBlur(explained / 2, (0, 0), s) / (cv2.GaussianBlur(rest, (0, 0), s) + np.float32(1e-6))
@@ -178,6 +178,6 @@ def flatness(power: np.ndarray) -> np.ndarray:
 
 
 def local_gradient(frame: np.ndarray) -> np.ndarray:
-    """(H, W, 2) levels per pixel, x then y, of a frame (H, W) float32."""
+    """(2, H, W) levels per pixel, x then y, of a frame (H, W) float32."""
     smooth = cv2.GaussianBlur(frame, (0, 0), 0.7)
-    return np.dstack([cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x, scale=1 / 8) for x in (1, 0)])
+    return np.stack([cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x, scale=1 / 8) for x in (1, 0)])

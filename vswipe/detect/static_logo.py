@@ -21,6 +21,7 @@ from vswipe.detect.static_evidence import (
     gather_evidence,
     local_gradient,
 )
+from vswipe.detect.static_opaque import fixed_patches
 
 MIN_STATES = 8
 """Different backgrounds below which nothing can be told."""
@@ -65,6 +66,9 @@ _JOIN = 7  # px
 _RING = 11  # px
 _RING_UNKNOWN = 0.3
 _RING_STATIC = 0.75
+_PEAK = 8.0  # score of a mark found by its sameness
+_NEW_SHARE = 0.15  # of a mark that must be new for it to be joined with one that is known
+_BESIDE = 24  # px
 _TIGHT = 0.15  # of the 95th percentile of the fine statistic: what a first hole must hold, and not much more
 _BORDER = 3  # px left out at the sides
 _NEAR_BORDER, _THIN = 8, 6  # px
@@ -111,7 +115,7 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
         regions: left, top, width, height in working pixels; only marks with their middle inside count.
 
     Returns:
-        What was found; of marks of different parts of the clip that overlap the first.
+        What was found; marks of different parts of the clip that overlap are one.
 
     Raises:
         ValueError: no frames.
@@ -137,11 +141,38 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
         for rules in (_SHOT, _CUTS) if number < fixed else (_SHOT,):
             for mark in _marks(evidence, rules, shown, scenes):
                 whole = _placed(mark, lumas[0].shape, top, left)
-                if _within(whole, regions) and not any((other.area & whole.area).any() for other in marks):
-                    marks.append(whole)
+                if _within(whole, regions):
+                    _add(marks, whole)
+        for mark in _opaque_marks(shown, scenes) if number < fixed else ():
+            whole = _placed(mark, lumas[0].shape, top, left)
+            if _within(whole, regions):
+                _add(marks, whole, 0.0)
     marks.sort(key=lambda mark: -mark.score)
     status = "found" if marks else "unknown" if unknown > UNKNOWN_SHARE else "none"
     return Found(status, tuple(marks), unknown)
+
+
+def _add(marks: list[FoundMark], mark: FoundMark, least: float = _NEW_SHARE) -> None:
+    """Keep a mark. It is joined with what overlaps it, unless less than a share of it is new: holes should be tight."""
+    overlapping = [other for other in marks if (other.area & mark.area).any()]
+    known = np.zeros_like(mark.hole)
+    for other in overlapping:
+        known |= other.hole
+    if overlapping and (mark.hole & ~known & 1).sum() <= least * mark.hole.sum():
+        return
+    marks[:] = [other for other in marks if not (other.area & mark.area).any()]
+    area = np.bitwise_or.reduce([mark.area, *(other.area for other in overlapping)])
+    marks.append(FoundMark(mark.hole | known, area, max(m.score for m in (mark, *overlapping))))
+
+
+def _opaque_marks(lumas: Sequence[np.ndarray], scenes: np.ndarray) -> list[FoundMark]:
+    out = []
+    for patch in fixed_patches(lumas, scenes):
+        x, y, w, h = cv2.boundingRect(patch)
+        grown = _JOIN // 2
+        if _may_stand_there(x - grown, y - grown, w + 2 * grown, h + 2 * grown, patch > 0, *patch.shape):
+            out.append(FoundMark(patch, patch, _PEAK))
+    return out
 
 
 def picture_area(lumas: Sequence[np.ndarray]) -> tuple[int, int, int, int]:
@@ -201,6 +232,27 @@ def _marks(evidence: Evidence, rules: _Rules, lumas: Sequence[np.ndarray], scene
         if rules.scenes and _scenes_with(evidence, weak & here, lumas, scenes) < rules.scenes:
             continue
         out.append(FoundMark(_tight(evidence, area), area, score))
+    return out + _companions(evidence, belongs, out)
+
+
+def _companions(evidence: Evidence, belongs: np.ndarray, marks: Sequence[FoundMark]) -> list[FoundMark]:
+    """What stands beside a mark needs less evidence: the letters of a word have different backgrounds."""
+    if not marks:
+        return []
+    found = np.bitwise_or.reduce([mark.area for mark in marks])
+    near = cv2.dilate(found, np.ones((2 * _BESIDE + 1, 2 * _BESIDE + 1), np.uint8))
+    joined = cv2.dilate(belongs.astype(np.uint8), np.ones((_JOIN, _JOIN), np.uint8))
+    _, labels = cv2.connectedComponents(joined, connectivity=8)
+    out = []
+    for k in np.unique(labels[(near > 0) & belongs]):
+        here = belongs & (labels == k)
+        inside = (here & (near > 0)).sum() >= 0.9 * here.sum()
+        if here.sum() < _MIN_STRONG // 2 or not inside or (here & (found > 0)).any():
+            continue
+        score = float(np.percentile(evidence.broad[here], 90))
+        if score >= _CUTS.least:
+            area = _filled(here)
+            out.append(FoundMark(_tight(evidence, area), area, score))
     return out
 
 
@@ -235,15 +287,15 @@ def _strengths(evidence: Evidence, where: np.ndarray, lumas: Sequence[np.ndarray
     """How strongly each frame shows the gradients that stay: 1 as all together, 0 not at all."""
     rows, columns = (slice(max(int(v.min()) - 12, 0), int(v.max()) + 13) for v in np.nonzero(where))
     chosen = where[rows, columns]
-    constant, slope = evidence.constant[rows, columns][chosen], evidence.slope[rows, columns][chosen]
+    constant, slope = (field[:, rows, columns][:, chosen] for field in (evidence.constant, evidence.slope))
     strengths = []
     for luma in lumas:
         frame = luma[rows, columns].astype(np.float32)
         g = local_gradient(frame)
-        expected = constant + slope * brightness(frame)[chosen][:, None]
-        weight = flatness((g * g).sum(2))[chosen][:, None]
+        expected = constant + slope * brightness(frame)[chosen]
+        weight = flatness((g * g).sum(0))[chosen]
         total = float((weight * expected * expected).sum())
-        strengths.append(float((weight * expected * g[chosen]).sum()) / (total + 1e-6))
+        strengths.append(float((weight * expected * g[:, chosen]).sum()) / (total + 1e-6))
     return strengths
 
 
@@ -303,9 +355,9 @@ def _effect(evidence: Evidence, area: np.ndarray) -> np.ndarray:
     rows, columns = (slice(max(int(v.min()) - 2, 0), int(v.max()) + 3) for v in np.nonzero(area))
     inside = _hull(area)[rows, columns].astype(np.float32)
     for level in (mean - deviation, mean + deviation):
-        g = (evidence.constant + np.float32(level) * evidence.slope)[rows, columns]
-        divergence = cv2.Sobel(g[..., 0], cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
-        divergence += cv2.Sobel(g[..., 1], cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
+        g = (evidence.constant + np.float32(level) * evidence.slope)[:, rows, columns]
+        divergence = cv2.Sobel(g[0], cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
+        divergence += cv2.Sobel(g[1], cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
         out[rows, columns] = cv2.max(out[rows, columns], np.abs(_integrated(divergence, inside)))
     return out
 
