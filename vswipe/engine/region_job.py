@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from vswipe.engine.hole import GROWN, UNSAFE
 from vswipe.engine.netfill import NetFill
+from vswipe.engine.region_blocks import RegionBlocks
 from vswipe.engine.region_output import Outputs, Raw, cached
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
 from vswipe.engine.window import STEADY, WindowPlan
 from vswipe.engine.wipefill import Fusion, Hidden, own_logit
-from vswipe.ops.morphology import depth_inside, shrink_any
+from vswipe.ops.morphology import depth_inside
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
@@ -67,6 +66,10 @@ class RegionJob:
     tuning: Tuning = DEFAULT
     network: NetFill | None = None
     fusion: Fusion | None = None
+    blocks: RegionBlocks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.blocks = RegionBlocks(self.view, self.device)
 
     def _flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> dict[int, np.ndarray]:
         """Flow of the given pairs, without those across a cut; several at a time."""
@@ -140,10 +143,10 @@ class RegionJob:
             with self.clock("flow"):
                 flows = self._flows("flow1", reach[:-1], self.view.first_picture)
             with self.clock("copy"):
-                images = cached(lambda n: [self._on_device(self.view.basics(n)["work"][..., None])])
+                images = cached(lambda n: [self.blocks.on_device(self.view.basics(n)["work"][..., None])])
                 layer = Layer(images, 1.0, (0.0,), slice(0, 1), cubic=True)
                 group = Group(GRID, GRID, 0, 0, cached(self._work_mask), (layer,))
-                targets = [Target(n, [self._points(holes[n])]) for n in masked]
+                targets = [Target(n, [self.blocks.points(holes[n])]) for n in masked]
                 window = self._window(reach, flows, self.view.first_picture)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 task = self.pool.submit(propagate, window, [group], targets, plan.first_radius, quick)
@@ -193,30 +196,23 @@ class RegionJob:
             found.append(n + direction * k)
         return found
 
-    @cached_property
-    def _traced(self) -> list[Group]:
-        """The planes whose pixels are followed."""
-        return [self._group(g) for g in ([0] if self._together else range(len(self.view.groups)))]
-
     def _targets(self, numbers: list[int]) -> list[list[Target]]:
         """The frames to fill, those together that lie in one block of the grid: on that grid a chunk of linear playback
         and what it is averaged with are one block."""
         blocks: dict[int, list[Target]] = {}
         for n in numbers:
-            points = [self._points(self.view.mask(n, g), self._block) for g in range(len(self._traced))]
-            blocks.setdefault(self.plan.company(n).start, []).append(Target(n, points))
+            blocks.setdefault(self.plan.company(n).start, []).append(self.blocks.target(n))
         return list(blocks.values())
 
     def _follow(self, window: Window, blocks: list[list[Target]], direction: int) -> list[Future[Trail]]:
         """Starts the search in one direction for what the targets hide; a trail per block."""
+        groups, radius, tuning = self.blocks.traced, self.plan.radius, self.tuning
         tasks = []
         for targets in blocks:
             # The same part of the grid whichever frames of the block are wanted.
             company = self.plan.company(targets[0].n)
-            box = bounds([torch.from_numpy(self.view.basics(n)["valid"][..., None]) for n in company], self.tuning)
-            tasks.append(
-                self.pool.submit(follow, window, self._traced, targets, direction, self.plan.radius, self.tuning, box)
-            )
+            box = bounds([torch.from_numpy(self.view.basics(n)["valid"][..., None]) for n in company], tuning)
+            tasks.append(self.pool.submit(follow, window, groups, targets, direction, radius, tuning, box))
         return tasks
 
     def _second_raw(
@@ -230,7 +226,7 @@ class RegionJob:
         with self.clock("copy"):
             for targets, *tasks in zip(blocks, *trails, strict=True):
                 both = [task.result() for task in tasks]
-                found = self.pool.submit(gather, self._traced, targets, both).result()
+                found = self.pool.submit(gather, self.blocks.traced, targets, both).result()
                 layers |= {n: [copy for group in groups for copy in group] for n, groups in found.items()}
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
@@ -250,123 +246,12 @@ class RegionJob:
 
     # Pieces of the passes ------------------------------------------------------------------------------------------
 
-    def _on_device(self, image: np.ndarray) -> Picture:
-        """Pictures to sample stay arrays on the CPU, where OpenCV reads any sample type, and become float elsewhere."""
-        if self.device.type == "cpu":
-            return image
-        return torch.from_numpy(image.astype(np.float32)).to(self.device)
-
-    def _points(self, hole: np.ndarray | None, block: int = 1) -> Tensor:
-        """Centres of the blocks that hold hidden pixels, (N, 2), x then y."""
-        if hole is None:
-            return torch.zeros((0, 2), device=self.device)
-        rows, columns = np.nonzero(shrink_any(hole, block, block))
-        centres = np.stack([columns, rows], 1).astype(np.float32) * block + (block - 1) / 2
-        return torch.from_numpy(centres).to(self.device)
-
-    @property
-    def _block(self) -> int:
-        """In large pictures 2x2 luma pixels share one motion and one decision, 4x4 where they fill half a grid cell: so
-        many times fewer points to follow."""
-        if self.view.factor >= 4 and self.view.factor * GRID % 4 == 0:
-            return 4
-        return 2 if self.view.factor > 1 else 1
-
-    @property
-    def _together(self) -> bool:
-        """Whether a followed block holds whole samples of every plane, so that one trace serves them all."""
-        return self._block > 1 or len(self.view.groups) == 1
-
     def _single_pixels(self, n: int, group: int, copies: Copies) -> Copies:
         """Candidates of a hole's samples in reading order, from those of its blocks."""
-        return copies.pixels(*self._places(n, group))
-
-    def _places(self, n: int, group: int) -> tuple[Tensor, Tensor]:
-        """The block of each of a hole's samples, and its place in it, (N,) both."""
-        planes, block = self.view.groups[group], self._block
-        luma = self.view.mask(n, 0)
-
-        def places(hole: np.ndarray) -> tuple[Tensor, Tensor]:
-            wide = high = block
-            traced = hole
-            if self._together:
-                assert luma is not None  # every plane's hole comes from luma's
-                traced, wide, high = luma, block // planes.sub_x, block // planes.sub_y
-            blocks = shrink_any(traced, block, block)
-            number = np.cumsum(blocks.ravel(), dtype=np.int64).reshape(blocks.shape) - 1
-            rows, columns = np.nonzero(hole)
-            index = torch.from_numpy(number[rows // high, columns // wide]).to(self.device)
-            return index, torch.from_numpy(rows % high * wide + columns % wide).to(self.device)
-
-        found = self.view.of_hole("places", n, group, places)
-        assert found is not None
-        return found
+        return copies.pixels(*self.blocks.places(n, group))
 
     def _work_mask(self, n: int) -> Picture:
-        return self._on_device((self.view.work_hole(n) * np.uint16(HIDDEN))[..., None])
-
-    def _layer(self, index: int, relative_to: int) -> Layer:
-        """Planes of one size, sampled for points in the pixels of another size."""
-        planes, base = self.view.groups[index], self.view.groups[relative_to]
-
-        def images(n: int) -> list[Picture]:
-            return [self._on_device(self.view.frames[n].planes[p][..., None]) for p in planes.indices]
-
-        first = 0 if index == 0 else 1
-        chroma = self.view.fmt.floating and self.view.fmt.family == "YUV"
-        return Layer(
-            cached(images),
-            self.view.fmt.level,
-            tuple(128.0 if chroma and p > 0 else 0.0 for p in planes.indices),
-            slice(first, first + len(planes.indices)),
-            planes.sub_x // base.sub_x,
-            planes.sub_y // base.sub_y,
-            cubic=index == 0,
-        )
-
-    def _group(self, index: int) -> Group:
-        planes = self.view.groups[index]
-        cell = self.view.factor * GRID
-        height, width = self.view.fmt.plane_shape(planes.indices[0])
-        top, left = self.view.rect.top // planes.sub_y, self.view.rect.left // planes.sub_x
-        nothing = np.zeros((self.view.rect.height // planes.sub_y, self.view.rect.width // planes.sub_x, 1), np.uint16)
-        nothing[max(0, height - top) :] = HIDDEN  # what reaches over the frame shows nothing
-        nothing[:, max(0, width - left) :] = HIDDEN
-
-        kept: dict[bytes | None, Picture] = {}  # by hole: frames with the same mask share one
-
-        def mask(n: int) -> Picture:
-            whole = self.view.holes[n]
-            hole = self.view.part(n, index, UNSAFE if index == 0 else GROWN)
-            key = None if hole is None or whole is None else whole.key
-            if key not in kept:
-                if hole is not None and self._together and len(self.view.groups) > 1:
-                    hole = hole | self._under_chroma(n, hole.shape)
-                hidden = nothing if hole is None else nothing | (hole * np.uint16(HIDDEN))[..., None]
-                if self._block > 1:
-                    # A block's own pixels, and the chroma samples that are read between: both reach half a block.
-                    hidden = cv2.dilate(hidden, np.ones((self._block + 1, self._block + 1), np.uint8))[..., None]
-                kept[key] = self._on_device(hidden)
-            return kept[key]
-
-        layers = range(len(self.view.groups)) if self._together else [index]
-        return Group(
-            cell / planes.sub_x,
-            cell / planes.sub_y,
-            left,
-            top,
-            mask,
-            tuple(self._layer(k, index) for k in layers),
-            self._block,
-        )
-
-    def _under_chroma(self, n: int, shape: tuple[int, int]) -> np.ndarray:
-        """Luma pixels under hidden chroma samples, (h, w) uint8."""
-        planes = self.view.groups[1]
-        hole = self.view.mask(n, 1)
-        if hole is None:
-            return np.zeros(shape, np.uint8)
-        return np.repeat(np.repeat(hole, planes.sub_y, 0), planes.sub_x, 1)
+        return self.blocks.on_device((self.view.work_hole(n) * np.uint16(HIDDEN))[..., None])
 
     def _spatial(self, n: int) -> list[np.ndarray]:
         """The frame's hole filled from the frame itself: per plane group (N, C) levels in reading order."""
@@ -449,9 +334,9 @@ class RegionJob:
         for g, copies in enumerate(layers):
             depth, texture = self._facts(n, g)
             own = own_logit(depth, texture, self.tuning)
-            hidden.append(Hidden(copies, *self._places(n, g), spatial[g], own, texture))
+            hidden.append(Hidden(copies, *self.blocks.places(n, g), spatial[g], own, texture))
         out = []
-        for g, change in enumerate(self.fusion.correct(self.view, n, self._block, hidden)):
+        for g, change in enumerate(self.fusion.correct(self.view, n, self.blocks.side, hidden)):
             copies = Copies(layers[g].values, layers[g].logits + change.logits)
             raw = self._raw(n, g, copies, spatial[g])
             out.append(Raw(raw.values + change.residual.cpu().numpy(), raw.copied))
