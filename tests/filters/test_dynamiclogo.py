@@ -13,8 +13,8 @@ import vapoursynth as vs
 import vswipe
 
 core = vs.core
-WIDTH, HEIGHT, LENGTH = 192, 108, 64
-PLACES = [(20, 12)] * 16 + [None] * 10 + [(140, 70)] * 16 + [None] * 6 + [(20 + 2 * i, 40) for i in range(16)]
+WIDTH, HEIGHT, LENGTH = 160, 90, 48
+PLACES = [(20, 12)] * 12 + [None] * 8 + [(120, 60)] * 12 + [None] * 4 + [(20 + 3 * i, 40) for i in range(12)]
 SHOWN = 4  # the frame that the mark is marked in
 
 
@@ -113,11 +113,11 @@ def test_a_mark_of_the_clips_length_and_regions() -> None:
     def shown(n: int, **options: Any) -> np.ndarray:
         return planes(core.wipe.DynamicLogoMask(marked(), frame=SHOWN, dilate=0, **options).get_frame(n))[0] > 0
 
-    assert np.array_equal(shown(30, mark=example(length=LENGTH)), shown(30, mark=example()))
-    assert not shown(30, mark=example(), region=[0, 0, 100, HEIGHT]).any()
-    part = shown(30, mark=example(), region=[150, 0, WIDTH - 150, HEIGHT])
-    assert part[:, 150:].any()
-    assert not part[:, :150].any()
+    assert np.array_equal(shown(24, mark=example(length=LENGTH)), shown(24, mark=example()))
+    assert not shown(24, mark=example(), region=[0, 0, 100, HEIGHT]).any()
+    part = shown(24, mark=example(), region=[130, 0, WIDTH - 130, HEIGHT])
+    assert part[:, 130:].any()
+    assert not part[:, :130].any()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_mark_of_the_clips_length_and_regions() -> None:
     [
         ({"frame": 3}, "frame must be left out where no mark is given, got 3"),
         ({"mark": 1, "frame": LENGTH}, f"frame must be one of the clip's {LENGTH}, counted from 0, got {LENGTH}"),
-        ({"mark": 2}, "mark must have the clip's size 192x108, got 96x108"),
+        ({"mark": 2}, "mark must have the clip's size 160x90, got 80x90"),
         ({"mark": 3}, "mark must be GRAY, got YUV420P8"),
         ({"mark": 4}, f"mark must have 1 frame or the clip's {LENGTH}, got 2"),
         ({"threshold": 1.5}, "threshold must be from 0 to 1, got 1.5"),
@@ -143,4 +143,4 @@ def test_refusals(name: str, options: dict[str, Any], message: str) -> None:
 
 def test_an_empty_mark() -> None:
     with pytest.raises(vs.Error, match=r"^DynamicLogoMask: mark must mark something, got an empty frame 0"):
-        core.wipe.DynamicLogoMask(marked(), mark=example(20), frame=SHOWN).get_frame(0)
+        core.wipe.DynamicLogoMask(marked(), mark=example(15), frame=SHOWN).get_frame(0)

@@ -10,27 +10,45 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from vswipe.detect.mark_blind import Guess, switching, travelling
 from vswipe.detect.mark_look import MARGIN, Look, Planes, first_look, learn, planes_of
-from vswipe.detect.mark_places import REACH, Bounds, decide
-from vswipe.detect.mark_search import Sighting, closely, find_places
+from vswipe.detect.mark_places import REACH, Bounds, decide, strong
+from vswipe.detect.mark_search import Sighting, closely, find_places, measured
+from vswipe.detect.mark_shape import Place, beside, extent, shape_of, without
 from vswipe.detect.working import WorkingFrame, WorkingSize, working_frame
 
 BLOCK = 16
 SAMPLES = 48
-BLOCKS_KEPT = 12
+"""Frames that a mark which was shown is learnt from."""
 
-_ROUNDS = 2
+RUNS, RUN = 8, 40
+"""Runs of consecutive frames, and their length, in which marks are looked for that nobody showed."""
+
+CHECKED = 32
+"""Frames in which such a mark must be found again."""
+
+BLOCKS_KEPT = 12
+PLANES_KEPT = 24
+
+PlanesOf = Callable[[int], Planes]
+Refined = tuple[Look, Bounds, dict[int, list[Sighting]], float]
+
 _LEARNT_FROM = 24  # sightings: more change nothing but the time
-_DRAWN = 0.2  # share of a pixel that a shifted mask covers from which it is erased
+_FOUND_AGAIN = 5  # frames
+_GAP = 0.25  # score by which the sightings stand out from chance
+_EXACT = 0.65  # agreement of levels: what is drawn is the same each time, a scene only resembles itself
+_FIRM = 15.0  # how many times farther off the mark's pixels must be without it
+_LEAST_AREA, _MOST_AREA = 40, 0.06  # working pixels, share of the picture
+_DRAWN = 0.45  # share of a pixel that a shifted mask covers from which it is erased
 
 
 class Store(Protocol):
@@ -110,10 +128,13 @@ class DynamicLogoDetector:
         return bool(self._marks)
 
     def samples(self, example: Example | None) -> list[int]:
-        """Frames to learn from."""
-        count = min(SAMPLES, self._num_frames)
-        numbers = {i * self._num_frames // count for i in range(count)}
-        return sorted(numbers | ({example.n} if example else set()))
+        """Frames to learn from: spread over the clip where the mark is shown, else in runs of consecutive frames."""
+        if example is not None:
+            return sorted(set(spread(range(self._num_frames), SAMPLES)) | {example.n})
+        if self._num_frames <= RUNS * RUN:
+            return list(range(self._num_frames))
+        starts = [i * (self._num_frames - RUN) // (RUNS - 1) for i in range(RUNS)]
+        return sorted({n for start in starts for n in range(start, start + RUN)})
 
     def needed(self, start: int) -> range:
         """Frames that `block` looks at; none once the block is known, or when there is no mark."""
@@ -146,16 +167,27 @@ class DynamicLogoDetector:
         """
         if self._marks is not None:
             return
-        planes = {n: self._planes(frame) for n, frame in frames.items()}
-        marks = []
-        if example is not None and example.mask.any():
-            marks.append(self._from_example(planes, example))
+        planes = lru_cache(PLANES_KEPT)(lambda n: self._planes(frames[n]))
+        if example is not None:
+            self._marks = [self._from_example(spread(sorted(frames), SAMPLES), planes, example)]
+            return
+        height, width = self.size.height, self.size.width
+        lumas = {n: np.ascontiguousarray(frame.luma[:height, :width]) for n, frame in frames.items()}
+        numbers = sorted(frames)
+        guesses = switching(numbers, planes)
+        marks: list[Mark] = []
+        known: list[dict[int, list[Sighting]]] = []
+        for guess in guesses + travelling(numbers, lumas, planes):
+            made = self._from_guess(guess, spread(numbers, CHECKED), planes)
+            if made is not None and not any(_same(made[1], other) for other in known):
+                marks.append(made[0])
+                known.append(made[1])
         self._marks = marks
 
     def _planes(self, frame: WorkingFrame) -> Planes:
         return planes_of(frame, (self.size.height, self.size.width))
 
-    def _from_example(self, planes: Mapping[int, Planes], example: Example) -> Mark:
+    def _from_example(self, numbers: Sequence[int], planes: PlanesOf, example: Example) -> Mark:
         """The mark somebody showed, its look refined where it is found again."""
         scale_x, scale_y = self.size.full_width / self.size.width, self.size.full_height / self.size.height
         rows, columns = np.flatnonzero(example.mask.any(axis=1)), np.flatnonzero(example.mask.any(axis=0))
@@ -167,37 +199,77 @@ class DynamicLogoDetector:
         grid = np.zeros((bottom - top, right - left), np.uint8)
         inside = working[max(top, 0) : bottom, max(left, 0) : right]
         grid[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
-        look = first_look(planes[example.n], grid, left, top)
-        look, bounds = self._refined(look, planes, {example.n: (float(left), float(top))})
+        look = first_look(planes(example.n), grid, left, top)
+        look, bounds, _, _ = self._refined(look, numbers, planes, [(example.n, float(left), float(top))], 2)
         return Mark(look, look.halved(), bounds, full, columns[0] - left * scale_x, rows[0] - top * scale_y)
 
-    def _refined(self, look: Look, planes: Mapping[int, Planes],
-                 known: Mapping[int, tuple[float, float]]) -> tuple[Look, Bounds]:  # fmt: skip
-        """The look learnt from where it is found, and how far that stands out from chance.
+    def _from_guess(self, guess: Guess, numbers: Sequence[int],
+                    planes: PlanesOf) -> tuple[Mark, dict[int, list[Sighting]]] | None:  # fmt: skip
+        """The mark behind a guess, with its sightings; None where it is not found again as a mark would be."""
+        look, bounds, found, gap = self._refined(guess.look, numbers, planes, guess.seen, 1)
+        shown = _places(found, bounds, look.size)
+        if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < _GAP:
+            return None
+        seen = spread(shown, _LEARNT_FROM)
+        own = extent(guess.look.mask)
+        empty = without(seen, numbers, shown, own)
+        sides = beside(seen, own, look.size, (self.size.height, self.size.width))
+        if not empty and not sides:
+            return None
+        mask, firmness = shape_of(seen, empty, sides, planes, look.size)
+        area, outside = int(mask.sum()), int(mask.sum()) - int(mask[2:-2, 2:-2].sum())
+        largest = _MOST_AREA * self.size.height * self.size.width
+        if firmness < _FIRM or not _LEAST_AREA <= area <= largest or outside > 0.02 * area:
+            return None
+        look = learn(replace(look, mask=mask), [(planes(n), x, y) for n, x, y in seen])
+        look, bounds, found, gap = self._refined(look, numbers, planes, seen, 0)
+        shown = _places(found, bounds, look.size)
+        level = float(np.median([s[0].level for s in found.values() if s and s[0].score >= bounds.sure] or [0.0]))
+        if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < _GAP or level < _EXACT:
+            return None
+        scale_x, scale_y = self.size.full_width / self.size.width, self.size.full_height / self.size.height
+        size = round(mask.shape[1] * scale_x), round(mask.shape[0] * scale_y)
+        full = (cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.4).astype(np.uint8)
+        return Mark(look, look.halved(), bounds, full, 0.0, 0.0), found
+
+    def _refined(self, look: Look, numbers: Sequence[int], planes: PlanesOf,
+                 known: Sequence[Place], rounds: int) -> Refined:  # fmt: skip
+        """The look learnt from where it is found, how strong its sightings must be, those of the frames searched, and
+        how far they stand out from chance.
 
         Args:
             look: what is known at first.
-            planes: of the sampled frames.
+            numbers: frames to search.
+            planes: of a frame.
             known: places that are certain.
+            rounds: how often the look is learnt anew.
         """
-        for turn in range(_ROUNDS + 1):
-            search = partial(find_places, look=look, small_look=look.halved())
-            found = dict(zip(planes, self._pool.map(search, planes.values()), strict=True))
-            at_home = [closely(planes[n], look, *place).score for n, place in known.items()]
+        for turn in range(rounds + 1):
+            search = partial(_search, planes=planes, look=look, small=look.halved())
+            found = dict(zip(numbers, self._pool.map(search, numbers), strict=True))
+            at_home = [closely(planes(n), look, x, y).score for n, x, y in known]
             chance, usual = _levels(found, min(at_home), look.size)
-            bounds = self._bounds(chance, usual)
-            if turn == _ROUNDS:
+            bounds = self._bounds(chance, usual, [s[0].score for s in found.values() if s])
+            if turn == rounds:
                 break
-            seen = {n: (s[0].left, s[0].top) for n, s in found.items() if s and s[0].score >= bounds.sure} | dict(known)
+            seen = {n: (n, s[0].left, s[0].top) for n, s in found.items() if s and s[0].score >= bounds.sure}
+            seen |= {place[0]: place for place in known}
             if len(seen) < 3:
                 break
-            step = max(1, len(seen) // _LEARNT_FROM)
-            look = learn(look, [(planes[n], *place) for n, place in list(seen.items())[::step]])
-        return look, bounds
+            look = learn(look, [(planes(n), x, y) for n, x, y in spread(list(seen.values()), _LEARNT_FROM)])
+        return look, bounds, found, usual - chance
 
-    def _bounds(self, chance: float, usual: float) -> Bounds:
+    def _bounds(self, chance: float, usual: float, best: Sequence[float]) -> Bounds:
+        """Bounds in the first gap above chance: over another background a mark may score half of its best."""
         gap = max(usual - chance, 0.1)
-        return Bounds(chance + 0.6 * self._threshold * gap, chance + 0.25 * self._threshold * gap)
+        low, high = chance, chance + 0.6 * gap
+        for score in sorted(s for s in best if s > chance):
+            if score - low >= 0.12 * gap:
+                high = min(score, high)
+                break
+            low = score
+        sure = min(max(low + self._threshold * max(high - low, 0.0), chance + 0.08 * gap), chance + 0.6 * gap)
+        return Bounds(sure, chance + 0.4 * (sure - chance))
 
     def block(self, start: int, frames: Mapping[int, WorkingFrame]) -> list[np.ndarray | None]:
         """The masks of a block: (H, W) uint8, 1 = erase, or None, one for each of its frames.
@@ -218,7 +290,8 @@ class DynamicLogoDetector:
                                  strict=True))  # fmt: skip
 
             def look_at(n: int, left: float, top: float, look: Look = mark.look) -> Sighting:
-                return closely(self._planes(frames[n]), look, left, top)
+                planes = self._planes(frames[n])
+                return measured(planes, look, closely(planes, look, left, top))
 
             for n, here in decide(range(start, stop), sightings, mark.bounds, mark.look.size, look_at).items():
                 places[n - start] += [(mark, sighting) for sighting in here]
@@ -257,6 +330,27 @@ class DynamicLogoDetector:
         if self._dilate:
             mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * self._dilate + 1,) * 2))
         return mask
+
+
+def spread[T](items: Sequence[T], count: int) -> list[T]:
+    """At most so many of some items, evenly spread."""
+    return [items[i * len(items) // count] for i in range(count)] if len(items) > count else list(items)
+
+
+def _search(n: int, planes: PlanesOf, look: Look, small: Look) -> list[Sighting]:
+    return find_places(planes(n), look, None, small)
+
+
+def _places(found: Mapping[int, Sequence[Sighting]], bounds: Bounds, size: tuple[int, int]) -> list[Place]:
+    """Where the mark is shown for sure."""
+    return [(n, s.left, s.top) for n, sightings in found.items() for s in strong(sightings, bounds.sure, size)]
+
+
+def _same(found: Mapping[int, Sequence[Sighting]], other: Mapping[int, Sequence[Sighting]]) -> bool:
+    """Whether two looks are found in the same places: they are of one mark."""
+    near = [abs(found[n][0].left - other[n][0].left) < 40 and abs(found[n][0].top - other[n][0].top) < 40
+            for n in found if found[n] and other.get(n)]  # fmt: skip
+    return sum(near) > 0.3 * len(near)
 
 
 def _levels(found: Mapping[int, Sequence[Sighting]], at_home: float, size: tuple[int, int]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ would be there without it, filled in from around, is projected on what it ought 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -92,11 +92,11 @@ def find_places(planes: Planes, look: Look, small: Planes | None = None, small_l
     return sorted(found, key=lambda s: -s.score)
 
 
-def closely(planes: Planes, look: Look, left: float, top: float) -> Sighting:
-    """The best place within two pixels of one, to a fraction of a pixel, with its opacity."""
+def closely(planes: Planes, look: Look, left: float, top: float, near: int = _NEAR) -> Sighting:
+    """The best place within a few pixels of one, to a fraction of a pixel."""
     height, width = look.size
-    x, y = round(left) - _NEAR, round(top) - _NEAR
-    size = height + 2 * _NEAR, width + 2 * _NEAR
+    x, y = round(left) - near, round(top) - near
+    size = height + 2 * near, width + 2 * near
     around = Planes(crop(planes.levels, x, y, size), crop(planes.gradients, x, y, size))
     gradient, level = agreement(around, look)
     total = gradient + level
@@ -108,8 +108,13 @@ def closely(planes: Planes, look: Look, left: float, top: float) -> Sighting:
     if exact_gradient + exact_level < total[by, bx]:
         left, top = float(x + bx), float(y + by)
         exact_gradient, exact_level = float(gradient[by, bx]), float(level[by, bx])
-    opacity, fit = contrast(planes, look, left, top)
-    return Sighting(float(left), float(top), exact_gradient, exact_level, opacity, fit)
+    return Sighting(float(left), float(top), exact_gradient, exact_level)
+
+
+def measured(planes: Planes, look: Look, sighting: Sighting) -> Sighting:
+    """The sighting with its opacity."""
+    opacity, fit = contrast(planes, look, sighting.left, sighting.top)
+    return replace(sighting, opacity=opacity, fit=fit)
 
 
 def _peak(values: np.ndarray, at: int) -> float:
