@@ -38,7 +38,7 @@ from vswipe.training.results import markdown, provenance
 
 WIDTH, HEIGHT = 640, 360
 CRF = 20
-MEASURED = 4  # every so many blocks of 8 frames are measured: Inpaint takes as long as everything else together
+RUNS, RUN_BLOCKS = 3, 4  # runs of so many blocks of 8 frames are measured: Inpaint takes most of the time
 STILL_PICTURES, BARRED, STILL_FRAMES = 24, 10, 48
 EDIT = 8  # levels from which on a sample counts as edited
 WANTED = {"none": 45.0, f"h264:{CRF}": 36.0}
@@ -128,7 +128,9 @@ class Frames(Mapping[int, Frame]):
 
 def measured_blocks(length: int) -> list[int]:
     """First frames of the blocks that are measured."""
-    return list(range(0, length - BLOCK + 1, MEASURED * BLOCK))
+    last = length // BLOCK - RUN_BLOCKS
+    starts = [round((k + 0.5) * last / RUNS) for k in range(RUNS)]
+    return [(start + i) * BLOCK for start in starts for i in range(RUN_BLOCKS)]
 
 
 def inpaint(planes: Planes, masks: Callable[[int], np.ndarray | None], frames: Mapping[int, Frame]) -> dict[int, Any]:
@@ -206,13 +208,13 @@ def case(
     ours = np.zeros_like(mask) if found is None else found > 0
     result = erase(source, eraser)
     own = Frames(source, lambda n, planes: planes)
-    alone = inpaint(source, lambda n: mask.astype(np.uint8), own) if compared else {n: own[n].planes for n in result}
+    alone = inpaint(source, lambda n: mask.astype(np.uint8), own) if compared else None
     row = {
         "programme": name, "kind": kind, "mark": mark, "codec": codec, "frames": len(truth[0]),
         "found": bool(ours.any()), "iou": float((ours & mask).sum() / max((ours | mask).sum(), 1)),
         "recall": float((ours & mask).sum() / mask.sum()),
         "nothing": psnr({n: own[n].planes for n in result}, truth, mask),
-        "inpaint": psnr(alone, truth, mask), "autologo": psnr(result, truth, mask),
+        "inpaint": None if alone is None else psnr(alone, truth, mask), "autologo": psnr(result, truth, mask),
         "edit_variance": edit_variance(result, source, mask), "edit_variance_truth": edit_variance(
             {n: tuple(plane[n] for plane in truth) for n in result}, source, mask),
         "analysis_seconds": seconds,
@@ -274,9 +276,11 @@ def main() -> int:
     if args.only in (None, "translucent"):
         pairs = [(list(made)[i % 3], mark) for i, mark in enumerate(TRANSLUCENT)]
         pairs += [(list(made)[(i + 1) % 3], mark) for i, mark in enumerate(TRANSLUCENT) if i % 2]
-        for name, mark in pairs[: args.limit]:
+        for i, (name, mark) in enumerate(pairs[: args.limit]):
             overlay = overlay_of(draw_translucent(mark, name), f"{name}/{mark}", len(made[name][0]))
-            rows += [case(name, "translucent", mark, made[name], overlay, codec, not args.alone) for codec in WANTED]
+            for codec in WANTED:
+                compared = not args.alone and codec != "none" and i % 2 == 0
+                rows.append(case(name, "translucent", mark, made[name], overlay, codec, compared))
     if args.only in (None, "opaque"):
         for i, name in [(i, name) for i in range(2) for name in made][: args.limit]:
             drawn = draw_mark(overlay_rng(name, "opaque", str(i)), WIDTH, HEIGHT)
@@ -295,7 +299,8 @@ def main() -> int:
     print(json.dumps(summary, indent=1))
     print(table(rows))
     if args.out:
-        document = {"settings": {"part": args.part, "crf": CRF, "measured": MEASURED}, **provenance(),
+        settings = {"part": args.part, "crf": CRF, "measured_frames": RUNS * RUN_BLOCKS * BLOCK}
+        document = {"settings": settings, **provenance(),
                     "summary": summary, "rows": rows, "unmarked": changed}  # fmt: skip
         args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -309,9 +314,7 @@ def summarize(rows: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]])
         if group:
             out[f"translucent {codec}"] = {
                 "cases": len(group), "found": sum(row["found"] for row in group),
-                **{key: round(float(np.mean([row[key] for row in group])), 2)
-                   for key in ("nothing", "inpaint", "autologo", "iou")},
-                "worst": round(min(row["autologo"] for row in group), 2), "wanted": WANTED[codec],
+                **means(group), "worst": round(min(row["autologo"] for row in group), 2), "wanted": WANTED[codec],
                 "edit_variance": round(float(np.mean([row["edit_variance"] for row in group])), 4),
                 "edit_variance_truth": round(float(np.mean([row["edit_variance_truth"] for row in group])), 4),
             }  # fmt: skip
@@ -319,15 +322,25 @@ def summarize(rows: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]])
     if group:
         out["opaque"] = {
             "cases": len(group), "found": sum(row["found"] for row in group),
-            **{key: round(float(np.mean([row[key] for row in group])), 2)
-               for key in ("nothing", "inpaint", "autologo", "iou")},
-            "lowest iou": round(min(row["iou"] for row in group), 3),
-            "largest loss": round(max(row["inpaint"] - row["autologo"] for row in group), 2),
+            **means(group), "lowest iou": round(min(row["iou"] for row in group), 3),
+            "smallest gain": min((row["autologo"] - row["inpaint"] for row in group if row["inpaint"]), default=None),
             "edit_variance": round(float(np.mean([row["edit_variance"] for row in group])), 4),
         }  # fmt: skip
     for kind in dict.fromkeys(row["kind"] for row in changed):
         group = [row for row in changed if row["kind"] == kind]
         out[f"unmarked {kind}"] = {"cases": len(group), "changed": sum(row["changed"] for row in group)}
+    return out
+
+
+def means(group: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of a group's cases; Inpaint and the gain over it of those that were compared."""
+    out: dict[str, Any] = {key: round(float(np.mean([row[key] for row in group])), 2)
+                           for key in ("nothing", "autologo", "iou")}  # fmt: skip
+    both = [row for row in group if row["inpaint"] is not None]
+    if both:
+        out["compared"] = len(both)
+        out["inpaint"] = round(float(np.mean([row["inpaint"] for row in both])), 2)
+        out["gain"] = round(float(np.mean([row["autologo"] - row["inpaint"] for row in both])), 2)
     return out
 
 
@@ -337,7 +350,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         line = [row["programme"], row["mark"], row["codec"]]
-        line += [f"{row[k]:.1f}" for k in ("nothing", "inpaint", "autologo")]
+        line += ["-" if row[k] is None else f"{row[k]:.1f}" for k in ("nothing", "inpaint", "autologo")]
         lines.append([*line, f"{row['iou']:.2f}", f"{row['alpha_error']:.3f}" if "alpha_error" in row else "-"])
     return markdown(header, lines)
 

@@ -18,6 +18,7 @@ CELL = 4
 """Working pixels on each side of a cell, the unit in which backgrounds are told apart."""
 
 MAX_STATES = 32
+_CUT = 0.35  # correlation of whole frames, one sample after the other, below which there is a cut between them
 _STATE_DISTANCE = 1.5  # levels outside the other frame's envelope from which on a background is a new one
 _SAME_SCENE = 0.5  # correlation of whole frames from which on exposure and shadows are taken out first
 _RIDGE = 0.15  # on the brightness slope, as a share of the total weight, brightness in units of 64 levels
@@ -72,8 +73,9 @@ class Backgrounds:
         limit = 1.5 * np.abs(tiny).mean(1, keepdims=True) + 1e-3
         tiny = np.clip(tiny, -limit, limit)
         tiny /= np.linalg.norm(tiny, axis=1, keepdims=True) + 1e-6
-        self._alike = tiny @ tiny.T > _SAME_SCENE
-        self.scenes = self._clusters()
+        similar = tiny @ tiny.T
+        self._alike = similar > _SAME_SCENE
+        self.scenes = self._clusters(np.diag(similar, 1) < _CUT)
         self._apart: dict[tuple[int, int], np.ndarray] = {}
 
     def states(self, numbers: Sequence[int]) -> np.ndarray:
@@ -101,10 +103,14 @@ class Backgrounds:
             self._apart[t, s] = cv2.blur(outside, (3, 3)) > _STATE_DISTANCE
         return self._apart[t, s]
 
-    def _clusters(self) -> np.ndarray:
+    def _clusters(self, cuts: np.ndarray) -> np.ndarray:
+        """Scenes: a shot whose picture slowly becomes another one is still one, and a scene may come again."""
         out = np.zeros(len(self._small), int)
         first: list[int] = []
         for t in range(len(out)):
+            if t > 0 and not cuts[t - 1]:
+                out[t] = out[t - 1]
+                continue
             same = [k for k, s in enumerate(first) if self._alike[t, s]]
             out[t] = same[0] if same else len(first)
             if not same:

@@ -57,7 +57,8 @@ _CUTS = _Rules(5, 2.6, 2.6, 3.2, 1.6, 5)
 _STRONG_SIZE, _WEAK_SIZE = 1.0, 0.6
 _MIN_STRONG = 60  # pixels
 _BELONGING_STATES = 4  # behind a pixel that belongs to a mark but would not show one
-_PRESENT = 0.5, 1.6  # strength of a mark's gradients in a frame that shows it
+_PRESENT = 0.5, 1.6  # strength of a mark's gradients in a frame that shows it, as a share of what is usual
+_STEADY = 0.55  # of the usual strength is shown by nine frames of ten: marks 0.65 and more, moving shots 0.5 at most
 _HINT = 1.3  # of the broad statistic, where a mark may be that is shown in a part of the frames
 _HINTS = 3  # of them looked into
 _LEAST_SHOWN = 16  # frames
@@ -276,10 +277,16 @@ def _partly_shown(evidence: Evidence, lumas: Sequence[np.ndarray]) -> list[list[
 
 
 def _scenes_with(evidence: Evidence, where: np.ndarray, lumas: Sequence[np.ndarray], scenes: np.ndarray) -> int:
-    """In how many scenes the gradients that stay are seen, in one frame of two at least."""
+    """In how many scenes the gradients that stay are seen, in one frame of two at least; 0 where they come and go.
+
+    A horizon or a kerb that a moving camera keeps in place passes for a mark in the mean, but not in every frame.
+    """
     low, high = _PRESENT
     strengths = np.array(_strengths(evidence, where, lumas))
-    seen = (strengths > low) & (strengths < high)
+    usual = max(float(np.median(strengths)), low)
+    if np.percentile(strengths, 10) < _STEADY * usual:
+        return 0
+    seen = (strengths > low * usual) & (strengths < high * usual)
     return sum(bool(seen[scenes == k].mean() >= 0.5) for k in set(scenes.tolist()))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-MIN_SCENES = 6
+MIN_SCENES = 5
 _FIXED = 7.0  # levels between the 10th and the 90th percentile over scenes: coding leaves 2 to 4
 _MOVING = 25.0  # levels, the same for the surroundings
 _RING = 11  # px
