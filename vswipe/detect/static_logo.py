@@ -55,6 +55,7 @@ class _Rules:
 _SHOT = _Rules(MIN_STATES, 6.0, 3.0, 8.0, 2.0, 0)
 _CUTS = _Rules(5, 2.6, 2.6, 3.2, 1.6, 5)
 _STRONG_SIZE, _WEAK_SIZE = 1.0, 0.6
+_ONE_WAY = 0.25  # of the gradient energy is the least that each direction has in a mark
 _MIN_STRONG = 60  # pixels
 _BELONGING_STATES = 4  # behind a pixel that belongs to a mark but would not show one
 _PRESENT = 0.5, 1.6  # strength of a mark's gradients in a frame that shows it, as a share of what is usual
@@ -230,6 +231,8 @@ def _marks(evidence: Evidence, rules: _Rules, lumas: Sequence[np.ndarray], scene
         area = _filled((weak | belongs) & here)
         if _in_still_scene(evidence, rules, area, core, inside):
             continue
+        if rules.scenes and _is_line(evidence, weak & here):
+            continue
         if rules.scenes and _scenes_with(evidence, weak & here, lumas, scenes) < rules.scenes:
             continue
         out.append(FoundMark(_tight(evidence, area), area, score))
@@ -274,6 +277,13 @@ def _partly_shown(evidence: Evidence, lumas: Sequence[np.ndarray]) -> list[list[
         if _LEAST_SHOWN <= len(chosen) < 0.95 * len(lumas):
             out.append(chosen)
     return out
+
+
+def _is_line(evidence: Evidence, where: np.ndarray) -> bool:
+    """Whether edges run one way: what ever other subtitles have in common is where their lines begin and end."""
+    fields = evidence.constant + np.float32(evidence.spread[0]) * evidence.slope
+    across, along = ((field[where] ** 2).sum() for field in fields)
+    return bool(min(across, along) < _ONE_WAY * (across + along))
 
 
 def _scenes_with(evidence: Evidence, where: np.ndarray, lumas: Sequence[np.ndarray], scenes: np.ndarray) -> int:

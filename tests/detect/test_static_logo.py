@@ -1,0 +1,102 @@
+"""Static marks in sampled frames: found in programmes of many scenes, and nothing found where there is none."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from vswipe.detect.static_evidence import Backgrounds
+from vswipe.detect.static_logo import find_marks, picture_area
+
+WIDTH, HEIGHT, COUNT = 200, 120, 48
+Frames = list[np.ndarray]
+
+
+@cache
+def scene(k: int) -> np.ndarray:
+    rng = np.random.default_rng(k)
+    noise = cv2.GaussianBlur(rng.random((HEIGHT, WIDTH)).astype(np.float32), (0, 0), float(rng.uniform(4, 12)))
+    low = float(rng.uniform(20, 60))
+    return cv2.normalize(noise, None, low, low + float(rng.uniform(80, 160)), cv2.NORM_MINMAX)
+
+
+def opacity(alpha: float) -> np.ndarray:
+    out = np.zeros((HEIGHT, WIDTH), np.float32)
+    cv2.circle(out, (160, 35), 16, alpha, -1)
+    cv2.circle(out, (160, 35), 8, 0, -1)
+    return cv2.GaussianBlur(out, (0, 0), 0.7)
+
+
+def marked(alpha: float, value: float, shown: range = range(COUNT)) -> Frames:
+    a = opacity(alpha)
+    return [np.rint((1 - a) * scene(k) + a * value if k in shown else scene(k)).astype(np.uint8) for k in range(COUNT)]
+
+
+@pytest.mark.parametrize(("alpha", "value"), [(0.3, 235), (0.5, 16), (0.45, 110), (1.0, 235), (1.0, 120)])
+def test_marks_are_found(alpha: float, value: float) -> None:
+    found = find_marks(marked(alpha, value))
+    assert found.status == "found"
+    hole = np.bitwise_or.reduce([mark.hole for mark in found.marks]) > 0
+    drawn = opacity(alpha) > 0.3 * alpha
+    assert (hole & drawn).sum() > 0.85 * drawn.sum()
+    assert hole.sum() < 2 * drawn.sum()
+    if value == 235:
+        assert not hole[34:37, 159:162].any(), "the ring's inside is not the mark"
+
+
+def test_a_mark_shown_in_two_thirds_is_found() -> None:
+    found = find_marks(marked(0.5, 235, range(32)))
+    assert found.status == "found"
+
+
+def test_nothing_is_found_without_a_mark() -> None:
+    assert find_marks([scene(k).astype(np.uint8) for k in range(COUNT)]).status == "none"
+
+
+def test_a_still_camera_is_unknown() -> None:
+    rng = np.random.default_rng(0)
+    still = scene(3)
+    frames = [np.clip(still + rng.normal(0, 2, still.shape), 0, 255).astype(np.uint8) for _ in range(COUNT)]
+    # Something moves in front of it.
+    for k, frame in enumerate(frames):
+        frame[40:80, 3 * k : 3 * k + 30] = 200
+    found = find_marks(frames)
+    assert (found.status, found.marks) == ("unknown", ())
+    assert found.unknown > 0.5
+
+
+def test_bars_and_borders_are_no_marks() -> None:
+    frames = [scene(k).astype(np.uint8) for k in range(COUNT)]
+    for frame in frames:
+        frame[:16] = frame[-16:] = 16
+        frame[16:-16, :2] = 60
+    assert find_marks(frames).marks == ()
+    assert picture_area(frames)[:2] == (16, HEIGHT - 16)
+
+
+def test_subtitles_are_no_marks() -> None:
+    frames = [scene(k).astype(np.uint8) for k in range(COUNT)]
+    for k, frame in enumerate(frames):
+        words = "".join(chr(ord("a") + (7 * k + 3 * i) % 26) for i in range(12))
+        cv2.putText(frame, words, (30 + k % 3, 105), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 235, 2)
+    assert find_marks(frames).marks == ()
+
+
+def test_region() -> None:
+    frames = marked(0.5, 235)
+    assert find_marks(frames, [(120, 0, 80, 60)]).status == "found"
+    assert find_marks(frames, [(0, 0, 80, 60)]).marks == ()
+
+
+def test_scenes_are_told_by_cuts() -> None:
+    pan = [np.ascontiguousarray(np.hstack([scene(1), scene(2)])[:, 4 * k : 4 * k + WIDTH]) for k in range(40)]
+    frames = [frame.astype(np.uint8) for frame in pan] + [scene(9).astype(np.uint8)] * 2 + [pan[0].astype(np.uint8)]
+    assert Backgrounds(frames).scenes.tolist() == [0] * 40 + [1, 1, 0]
+
+
+def test_no_frames() -> None:
+    with pytest.raises(ValueError, match=r"^find_marks: lumas must hold frames, got none"):
+        find_marks([])
