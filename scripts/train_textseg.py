@@ -29,6 +29,7 @@ from torch import Tensor
 
 from vswipe.nets.textseg import MULTIPLE, RADIUS, TextSeg, describe
 from vswipe.training.clips import find_clips
+from vswipe.training.curve import panels
 from vswipe.training.textdata_pool import Pooled, load, photo_files, render
 
 CROP = (160, 256)  # height, width: holds a line of any size, and a batch of 8 takes about 0.2 s on one core
@@ -210,12 +211,13 @@ def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-4)
     settings = {"crop": CROP, "batch": BATCH, "rate": RATE, "minutes": minutes, "seed": seed, "revision": _revision()}
     step, spent = 0, 0.0
+    entries: list[dict[str, float]] = []
     latest = out / "latest.pt"
     if latest.is_file():
         state = torch.load(latest, weights_only=True)
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["spent"]
+        step, spent, entries = state["step"], state["spent"], state.get("curve", [])
         print(f"resumed at step {step}, {spent / 60:.1f} min", flush=True)
     sampler = Sampler(pool, np.random.default_rng([seed, step]), net)
     saved, sums = time.perf_counter(), {"loss": 0.0, "recall": 0.0, "precision": 0.0}
@@ -242,12 +244,13 @@ def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
             sums[key] += value / 100
         if step % 100 == 0:
             line = {"step": step, "minutes": round(spent / 60, 2), **{k: round(v, 4) for k, v in sums.items()}}
+            entries.append(line)
             print(json.dumps(line), flush=True)
             sums = dict.fromkeys(sums, 0.0)
         if time.perf_counter() - saved > CHECKPOINT or spent >= minutes * 60:
             saved = time.perf_counter()
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent": spent,
-                     "settings": settings}  # fmt: skip
+                     "settings": settings, "curve": entries}  # fmt: skip
             torch.save(state, out / "part.pt")
             (out / "part.pt").rename(latest)
 
@@ -272,7 +275,23 @@ def export(out: Path, to: Path) -> None:
     about = {"format": "vswipe", "version": "1", "name": "textseg", "step": str(state["step"]),
              "settings": json.dumps(state["settings"])}  # fmt: skip
     save_file(tensors, to, metadata=about)
+    write_curve(state.get("curve", []), to)
     print(f"{to}: step {state['step']}, {state['spent'] / 60:.1f} min")
+
+
+def write_curve(entries: list[dict[str, float]], weights: Path) -> None:
+    """`NAME_curve.json` and `NAME_curve.png` beside the weights."""
+    stem = weights.with_suffix("")
+    Path(f"{stem}_curve.json").write_text(json.dumps({"entries": entries}, indent=1) + "\n")
+
+    def points(key: str) -> list[tuple[float, float]]:
+        """Means over five entries: single crops differ more than minutes of training."""
+        groups = [entries[i : i + 5] for i in range(0, len(entries), 5)]
+        return [(g[-1]["minutes"], sum(e[key] for e in g) / len(g)) for g in groups]
+
+    plots = {"loss, mean of 500 steps": {"loss": points("loss")},
+             "pixels of training crops": {"recall": points("recall"), "precision": points("precision")}}  # fmt: skip
+    cv2.imwrite(f"{stem}_curve.png", panels(plots))
 
 
 def _revision() -> str:

@@ -30,7 +30,7 @@ LEAST_CORE = 25
 TALLEST = 0.36
 """Share of the height that three joined lines of the largest size take; what is taller and no column is a texture."""
 
-STROKE, FAINT = 0.4, 0.25
+STROKE, FAINT = 0.25, 0.12
 """Pooled probability that makes a stroke, and from which pixels connected to one belong to it."""
 
 _BESIDE = 0.1  # share of the certainty asked for that a part beside a sure line needs
@@ -157,17 +157,26 @@ def choose(events: Sequence[Event], settings: DetectorSettings, size: WorkingSiz
     """
 
     def wanted(event: Event) -> bool:
-        long_enough = event.last - event.first + 1 >= settings.min_frames or event.cut_off
+        length = event.last - event.first + 1
+        # What the clip begins or ends in may be short, but one or two frames are more often noise.
+        long_enough = length >= settings.min_frames or (event.cut_off and length >= min(3, settings.min_frames))
         return long_enough and event.kind in settings.classes and _inside(event, settings.regions, size)
 
     sure = [e for e in events if e.score >= settings.threshold]
     taken = [e for e in sure if wanted(e)]
-    beside = [e for e in events if e not in taken and e.score >= settings.threshold * _BESIDE
-              and any(_together(e, line) for line in taken) and _inside(e, settings.regions, size)]  # fmt: skip
+
+    def belongs(event: Event) -> bool:
+        sure = event.score >= settings.threshold
+        return any(_together(event, line, sure) for line in taken) and _inside(event, settings.regions, size)
+
+    unsure = settings.threshold * _BESIDE
+    beside = [e for e in events if e not in taken and e.score >= unsure and belongs(e)]
     return taken + beside
 
 
-def _together(part: Event, line: Event) -> bool:
+def _together(part: Event, line: Event, sure: bool) -> bool:
+    """Whether a part belongs to a line: shown with it, near it, and no larger than a dot, an accent or a word would be;
+    what is sure by itself may be as tall as two more rows of the same text."""
     shared = min(part.last, line.last) - max(part.first, line.first) + 1
     if shared * 2 < part.last - part.first + 1:
         return False
@@ -175,7 +184,8 @@ def _together(part: Event, line: Event) -> bool:
     height = b[3] - b[1]
     across = max(b[0] - a[2], a[0] - b[2])
     down = max(b[1] - a[3], a[1] - b[3])
-    return across < 1.5 * height and down < 0.8 * height and a[3] - a[1] < 1.6 * height
+    tallest = 3.4 if sure and across < 0 else 1.6
+    return across < 1.5 * height and down < 0.8 * height and a[3] - a[1] < tallest * height
 
 
 def _event(track: Track, size: WorkingSize, lumas: Mapping[int, np.ndarray]) -> Event | None:

@@ -48,6 +48,14 @@ def draw(entries: Sequence[dict[str, Any]], width: int = 900, height: int = 640)
     return sheet
 
 
+def panels(plots: dict[str, dict[str, list[tuple[float, float]]]], width: int = 900, height: int = 320) -> np.ndarray:
+    """A picture (H, W, 3) uint8 of plots under each other: title -> name -> points (minutes, value)."""
+    sheet = np.full((height * len(plots), width, 3), 255, np.uint8)
+    for k, (title, series) in enumerate(plots.items()):
+        _panel(sheet[k * height : (k + 1) * height], title, series)
+    return sheet
+
+
 def _panel(area: np.ndarray, title: str, series: dict[str, list[tuple[float, float]]]) -> None:
     """Lines with axes into a part of the sheet, in place."""
     height, width = area.shape[:2]
