@@ -281,29 +281,35 @@ def main() -> int:
             for codec in WANTED:
                 compared = not args.alone and codec != "none" and i % 2 == 0
                 rows.append(case(name, "translucent", mark, made[name], overlay, codec, compared))
+                write(args, rows, [])
     if args.only in (None, "opaque"):
         for i, name in [(i, name) for i in range(2) for name in made][: args.limit]:
             drawn = draw_mark(overlay_rng(name, "opaque", str(i)), WIDTH, HEIGHT)
             overlay = overlay_of(drawn, f"{name}/opaque/{i}", len(made[name][0]))
             rows.append(case(name, "opaque", f"opaque {i}", made[name], overlay, f"h264:{CRF}", not args.alone))
+            write(args, rows, [])
     changed: list[dict[str, Any]] = []
     if args.only in (None, "unmarked"):
         whole = (("programme", name, planes) for name, planes in made.items())
         for kind, name, planes in itertools.chain(whole, itertools.islice(unmarked(args.part), args.limit)):
             marks = analyse(planes).marks
             changed.append({"kind": kind, "name": name, "changed": bool(marks)})
+            write(args, rows, changed)
             if marks:
                 boxes = [(m.left, m.top, m.width, m.height) for m in marks]
                 print(f"changed without a mark: {kind} {name}, {boxes}", flush=True)
-    summary = summarize(rows, changed)
-    print(json.dumps(summary, indent=1))
+    print(json.dumps(summarize(rows, changed), indent=1))
     print(table(rows))
+    return 0
+
+
+def write(args: argparse.Namespace, rows: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]]) -> None:
+    """What was measured so far, to the file that was asked for."""
     if args.out:
         settings = {"part": args.part, "crf": CRF, "measured_frames": RUNS * RUN_BLOCKS * BLOCK}
-        document = {"settings": settings, **provenance(),
-                    "summary": summary, "rows": rows, "unmarked": changed}  # fmt: skip
+        document = {"settings": settings, **provenance(), "summary": summarize(rows, changed),
+                    "rows": rows, "unmarked": changed}  # fmt: skip
         args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return 0
 
 
 def summarize(rows: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -203,3 +203,9 @@ def test_python_functions_have_the_same_arguments() -> None:
         signature = getattr(core.wipe, name).signature
         plugin = [argument.split(":")[0] for argument in signature.split(";") if argument]
         assert plugin == list(inspect.signature(function).parameters)
+
+
+def test_examples_name_only_what_exists() -> None:
+    folder = Path(__file__).parents[2] / "examples"
+    for name in ("autologo.vpy", "deblend_series.vpy"):
+        compile((folder / name).read_text(), name, "exec")

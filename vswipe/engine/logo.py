@@ -1,7 +1,7 @@
 """Static marks of one clip: frames sampled over it in, marks out; then frames in, frames without the mark out.
 
 The analysis is made once from a fixed set of frames. What is written to frame n depends on that, on n and on the frames
-up to 18 away, which say how strongly the mark is shown: frames are looked at in blocks on a fixed grid.
+up to 14 away, which say how strongly the mark is shown: frames are looked at in blocks on a fixed grid.
 """
 
 from __future__ import annotations
