@@ -168,7 +168,9 @@ def main() -> None:
         clips = [clips[i * len(clips) // given.clips] for i in range(given.clips)]
     if given.sheets:
         given.sheets.mkdir(parents=True, exist_ok=True)
-    rows, clean = [], []
+    rows: list[dict[str, Any]] = []
+    clean: list[dict[str, Any]] = []
+    report: dict[str, Any] = {}
     for clip in clips:
         if not given.no_clean:
             masks, learn, _ = find_masks(clip.read(FRAMES)[0], None)
@@ -178,12 +180,19 @@ def main() -> None:
         for how in MODES:
             rows.append(evaluate(clip, how, 0 if given.no_erase else given.erased, given.sheets))
             print(json.dumps(rows[-1]), flush=True)
-    report = {"all": summarise(rows), **{how: summarise([row for row in rows if row["how"] == how]) for how in MODES},
-              "clean": {"clips": len(clean), "frames": FRAMES * len(clean),
-                        "changed": sum(row["changed"] for row in clean)}}  # fmt: skip
+        report = save(rows, clean, given.out)
     print(json.dumps(report, indent=1))
-    if given.out:
-        given.out.write_text(json.dumps({"summary": report, "cases": rows, "clean": clean}, indent=1) + "\n")
+
+
+def save(rows: list[dict[str, Any]], clean: list[dict[str, Any]], path: Path | None) -> dict[str, Any]:
+    """Totals of what is done so far, written after every clip: a run may be stopped."""
+    modes = {how: summarise([row for row in rows if row["how"] == how]) for how in MODES}
+    changed = sum(row["changed"] for row in clean)
+    report = {"all": summarise(rows), **modes,
+              "clean": {"clips": len(clean), "frames": FRAMES * len(clean), "changed": changed}}  # fmt: skip
+    if path:
+        path.write_text(json.dumps({"summary": report, "cases": rows, "clean": clean}, indent=1) + "\n")
+    return report
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""Marks that come, go and travel: learning a look, finding it, its mask, and candidates nobody showed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vswipe.detect.dynamic_logo import RUN, RUNS, DynamicLogoDetector, Example
+from vswipe.detect.mark_look import Planes, first_look, gradients, learn
+from vswipe.detect.mark_places import Bounds, decide
+from vswipe.detect.mark_search import Sighting, closely, find_places
+from vswipe.detect.mark_shape import beside, extent, shape_of, without
+from vswipe.detect.mark_switches import jump, switches
+from vswipe.engine.ring import FrameRing
+
+HEIGHT, WIDTH = 90, 160
+SIZE = 22
+
+
+def badge() -> tuple[np.ndarray, np.ndarray]:
+    look, mask = np.zeros((SIZE, SIZE), np.float32), np.zeros((SIZE, SIZE), np.uint8)
+    cv2.circle(mask, (11, 11), 9, 1, -1)
+    cv2.circle(look, (11, 11), 9, 220, -1)
+    cv2.rectangle(look, (7, 6), (12, 15), 30, -1)
+    return look, mask
+
+
+def picture(n: int, place: tuple[float, float] | None, alpha: float = 1.0) -> np.ndarray:
+    """Luma of frame n: a texture that moves, and the badge."""
+    ground = cv2.GaussianBlur(np.random.default_rng(5).uniform(0, 255, (HEIGHT, 700)).astype(np.float32), (0, 0), 2)
+    luma = ground[:, 3 * n : 3 * n + WIDTH] * 1.5 - 60
+    if place is not None:
+        look, mask = badge()
+        shift = np.array([[1, 0, place[0]], [0, 1, place[1]]], np.float32)
+        cover = alpha * cv2.warpAffine(mask.astype(np.float32), shift, (WIDTH, HEIGHT))
+        luma = luma * (1 - cover) + alpha * cv2.warpAffine(look * mask, shift, (WIDTH, HEIGHT))
+    return np.clip(np.rint(luma), 0, 255)
+
+
+def planes(n: int, place: tuple[float, float] | None, alpha: float = 1.0) -> Planes:
+    luma = picture(n, place, alpha).astype(np.float32)
+    return Planes(np.dstack([luma, np.zeros_like(luma), np.zeros_like(luma)]), gradients(luma))
+
+
+def look_at(place: tuple[int, int], margin: int = 4) -> tuple[np.ndarray, int, int]:
+    return cv2.copyMakeBorder(badge()[1], margin, margin, margin, margin, cv2.BORDER_CONSTANT), *(
+        p - margin for p in place
+    )
+
+
+def test_a_look_is_found_to_a_fraction_of_a_pixel() -> None:
+    mask, left, top = look_at((30, 20))
+    look = first_look(planes(0, (30, 20)), mask, left, top)
+    seen = [(planes(n, (30 + 9 * n, 20 + 4 * n)), left + 9.0 * n, top + 4.0 * n) for n in range(6)]
+    look = learn(look, seen)
+    best = find_places(planes(9, (77.4, 41.7)), look)[0]
+    assert abs(best.left - (77.4 - 4)) < 0.2
+    assert abs(best.top - (41.7 - 4)) < 0.2
+    assert best.score > 0.55
+    assert find_places(planes(9, None), look)[0].score < 0.45
+
+
+def test_a_mark_over_the_border() -> None:
+    mask, left, top = look_at((30, 20))
+    look = first_look(planes(0, (30, 20)), mask, left, top)
+    best = find_places(planes(3, (-6, 50)), look)[0]
+    assert (round(best.left), round(best.top)) == (-10, 46)
+
+
+def test_fades_and_gaps_are_decided_by_the_frames_around() -> None:
+    def sighting(n: int, opacity: float) -> Sighting:
+        return Sighting(10.0, 10.0, opacity, opacity, opacity, 0.9 if opacity > 0.15 else 0.0)
+
+    shown = {n: 1.0 for n in range(10)} | {10: 0.45, 11: 0.3, 12: 0.02, 13: 0.0}
+    found = {n: [sighting(n, opacity)] for n, opacity in shown.items()}
+    places = decide(range(14), found, Bounds(0.6, 0.5), (20, 20), lambda n, x, y: sighting(n, shown[n]))
+    assert [n for n in range(14) if places[n]] == list(range(12))
+
+
+def test_places_are_averaged_where_the_mark_stands_still() -> None:
+    rng = np.random.default_rng(0)
+    found = {n: [Sighting(10 + rng.uniform(-0.2, 0.2), 5.0, 0.9, 0.9)] for n in range(20)}
+    places = decide(range(4, 16), found, Bounds(0.5, 0.4), (20, 20), lambda n, x, y: found[n][0])
+    lefts = [places[n][0].left for n in range(4, 16)]
+    assert np.std(lefts) < 0.5 * np.std([found[n][0].left for n in range(4, 16)])
+
+
+def test_the_mask_is_what_holds_and_is_off_elsewhere() -> None:
+    places = [(n, 20.0 + 5 * n, 30.0) for n in range(10)]
+    margin = 10
+    seen = [(n, x - margin, y - margin) for n, x, y in places]
+    size = SIZE + 2 * margin, SIZE + 2 * margin
+    sides = beside(seen, (SIZE, SIZE), size, (HEIGHT, WIDTH))
+    empty = without(seen, range(10), seen, (SIZE, SIZE))
+    assert all(abs(x - seen[k][1]) >= SIZE for k, x, _ in empty)
+    mask, firmness = shape_of(seen, empty, sides, lambda n: planes(n, places[n][1:]), size)
+    true = np.zeros(size, np.uint8)
+    true[margin:-margin, margin:-margin] = badge()[1]
+    assert (mask & true).sum() / (mask | true).sum() > 0.75
+    assert firmness > 15
+    assert max(abs(a - b) for a, b in zip(extent(mask), extent(true), strict=True)) <= 2
+
+
+def test_a_switch_is_seen_and_motion_is_not() -> None:
+    frames = {n: planes(n, (60, 30) if n >= 3 else None) for n in range(6)}
+    still = {n: planes(0, (60, 30) if n >= 3 else None) for n in range(6)}
+    quiet = [planes(n, None).levels for n in range(4)]
+    assert (jump(*quiet) > 14).mean() < 0.002
+    for clip in (frames, still):
+        found = switches({n: p.levels for n, p in clip.items()}, {n: p.gradients for n, p in clip.items()})
+        assert [c.n for c in found] == [3]  # the frame that shows it, not the one before
+        assert abs(found[0].left + found[0].mask.shape[1] / 2 - 71) < 3
+    empty = [planes(n, None) for n in range(6)]
+    assert switches({n: p.levels for n, p in enumerate(empty)}, {n: p.gradients for n, p in enumerate(empty)}) == []
+
+
+def detector(length: int) -> DynamicLogoDetector:
+    return DynamicLogoDetector(WIDTH, HEIGHT, "GRAY", 1.0, length, 0.5, FrameRing(64 << 20))
+
+
+def masks_of(places: list[tuple[float, float] | None], example: Example | None) -> list[np.ndarray | None]:
+    made = detector(len(places))
+    frames = {n: made.reduce(n, [picture(n, place).astype(np.uint8)]) for n, place in enumerate(places)}
+    made.learn({n: frames[n] for n in made.samples(example)}, example)
+    return [mask for start in range(0, len(places), 16) for mask in made.block(start, frames)]
+
+
+def test_a_blinking_mark_is_found_without_help() -> None:
+    places: list[tuple[float, float] | None] = ([(110.0, 12.0)] * 8 + [None] * 6) * 3
+    for place, mask in zip(places, masks_of(places, None), strict=True):
+        assert (mask is not None) == (place is not None)
+        if mask is not None:
+            true = np.zeros((HEIGHT, WIDTH), np.uint8)
+            true[12 : 12 + SIZE, 110 : 110 + SIZE] = badge()[1]
+            assert (mask & true).sum() / (mask | true).sum() > 0.75
+
+
+def test_a_clip_without_a_mark_is_left_alone() -> None:
+    assert masks_of([None] * 36, None) == [None] * 36
+
+
+def test_samples_are_bounded() -> None:
+    assert len(detector(100_000).samples(None)) <= RUNS * RUN
+    assert len(detector(100_000).samples(Example(77, np.ones((HEIGHT, WIDTH), np.uint8)))) <= 49
+    assert detector(50).samples(None) == list(range(50))
+
+
+def test_closely_moves_no_farther_than_it_may() -> None:
+    mask, left, top = look_at((30, 20))
+    look = first_look(planes(0, (30, 20)), mask, left, top)
+    found = closely(planes(4, (60, 30)), look, 58.5, 24.5)
+    assert (round(found.left), round(found.top)) == (56, 26) or found.score < 0.9
