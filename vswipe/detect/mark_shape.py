@@ -19,7 +19,7 @@ Place = tuple[int, float, float]
 _NOISE = 8.0  # variance of levels that coding alone leaves
 _CLEAR, _FAINT = 5.0, 2.5  # how many times farther off it is without the mark
 _LEAST = 6.0  # levels by which it must be off
-_OF_ALL = 0.05  # share of the mark's usual square distance: what is fainter is a rim or a shadow of coding
+_OF_ALL = 0.1  # share of the mark's usual square distance: what is fainter is a rim or a shadow of coding
 _CHANNELS = np.array([1.0, 0.3, 0.3], np.float32)  # subsampled and coded colour reaches beyond the mark's rim
 _PARTS = 12  # pixels of a part; smaller ones are noise
 
@@ -108,12 +108,12 @@ def shape_of(seen: Sequence[Place], empty: Sequence[Place], sides: Sequence[tupl
     mask = _connected(clear.astype(np.uint8), faint.astype(np.uint8))
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((2, 2), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    # What goes on beyond the crop is no part of a mark that was found inside it; where there is more of that than of
-    # anything else, nothing is.
+    # What goes on beyond the crop is no part of a mark that was found inside it; where that is most of it,
+    # nothing is.
     beyond = np.unique(np.concatenate([labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(),
                                        labels[:, -2:].ravel()]))  # fmt: skip
     outside = np.isin(labels, beyond[beyond > 0])
-    if outside.sum() <= 2 * (int(mask.sum()) - int(outside.sum())):
+    if outside.sum() <= 3 * (int(mask.sum()) - int(outside.sum())):
         mask[outside] = 0
     largest = max((stats[region, cv2.CC_STAT_AREA] for region in range(1, count)), default=0)
     for region in range(1, count):
