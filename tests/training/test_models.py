@@ -11,6 +11,7 @@ from vswipe.nets.registry import REGISTRY
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 OURS = sorted(name for name, entry in REGISTRY.items() if (MODELS / entry.weights).is_file())
+FILLING = [name for name in OURS if name != "wipe"]  # that one corrects weights instead: tests/nets/test_wipe.py
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -24,7 +25,7 @@ def test_file_card_and_registry_agree(name):
     assert digest in (MODELS / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", FILLING)
 def test_trained_weights_change_the_base_fill_inside_the_hole_only(name):
     net = nets.create(name, weights="auto")
     generator = torch.Generator().manual_seed(0)

@@ -40,7 +40,11 @@ REGISTRY: dict[str, Entry] = {
     "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors"),
     "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors"),
     "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn_v1.safetensors"),
-    "wipe": Entry("wipe:Wipe", weights="wipe_v1.safetensors"),
+    "wipe": Entry(
+        "wipe:Wipe",
+        weights="wipe_v1.safetensors",
+        sha256="b389968d808e4f25bf07dc7df1642fcea1e17633e893bc6f5e499c18e42a7d95",
+    ),
 }
 
 
