@@ -135,12 +135,13 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
     fixed = len(waiting)
     for number, part in enumerate(waiting):
         shown, scenes = [inner[n] for n in part], backgrounds.scenes[part]
+        # A part of one shot says no more than all of it, and errs more often: bars of a cage where nobody walks behind.
+        if number > 0 and len(set(scenes.tolist())) < _CUTS.scenes:
+            continue
         evidence = gather_evidence(shown, backgrounds.states(part))
         unknown = min(unknown, float((evidence.states < MIN_STATES).mean()))
         if number == 0:
-            hints = _partly_shown(evidence, shown)
-            # In one shot, frames chosen for what they share say nothing: bars of a cage where nobody walks behind them.
-            waiting += [hint for hint in hints if len(set(backgrounds.scenes[hint].tolist())) >= _CUTS.scenes]
+            waiting += _partly_shown(evidence, shown)
         # Frames that were chosen for what they share look alike by choice: only what is plain counts there.
         for rules in (_SHOT, _CUTS) if number < fixed else (_SHOT,):
             for mark in _marks(evidence, rules, shown, scenes):
