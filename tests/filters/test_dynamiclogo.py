@@ -92,6 +92,27 @@ def test_the_same_after_any_seek() -> None:
         assert np.array_equal(planes(mask.get_frame(n))[0], linear[n]), n
 
 
+def test_found_without_help_and_the_same_after_a_seek() -> None:
+    linear = [planes(f)[0] for f in core.wipe.DynamicLogoMask(marked(), dilate=0).frames()]
+    for n in range(20, 32):  # it comes and goes here
+        found, true = linear[n] > 0, mask_of(n) > 0
+        assert (found & true).sum() / (found | true).sum() > 0.7, n
+    assert not any(linear[n].any() for n in range(LENGTH) if PLACES[n] is None)
+    mask = core.wipe.DynamicLogoMask(marked(), dilate=0)
+    for n in (40, 3, 24, 17):
+        assert np.array_equal(planes(mask.get_frame(n))[0], linear[n]), n
+
+
+@pytest.mark.usefixtures("dummy")
+def test_a_clip_without_a_mark_is_passed_on(monkeypatch: pytest.MonkeyPatch, dummy: Any) -> None:
+    monkeypatch.setattr("vswipe.filters._render.Pipeline", dummy)
+    monkeypatch.setitem(globals(), "PLACES", [None] * LENGTH)
+    source = marked()
+    for before, after in zip(source.frames(), core.wipe.AutoDynamicLogo(source, device="cpu").frames(), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(planes(before), planes(after), strict=True))
+        assert after.props["WipeMasked"] == 0
+
+
 @pytest.mark.usefixtures("dummy")
 def test_only_the_mark_is_touched(monkeypatch: pytest.MonkeyPatch, dummy: Any) -> None:
     monkeypatch.setattr("vswipe.filters._render.Pipeline", dummy)
