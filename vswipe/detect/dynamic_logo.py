@@ -45,9 +45,10 @@ Refined = tuple[Look, Bounds, dict[int, list[Sighting]], float]
 _LEARNT_FROM = 24  # sightings: more change nothing but the time
 _FOUND_AGAIN = 5  # frames
 _GAP = 0.25  # score by which the sightings stand out from chance
-_EXACT = 0.65  # agreement of levels: what is drawn is the same each time, a scene only resembles itself
+_EXACT = 0.75  # agreement of levels: what is drawn is the same each time, a scene only resembles itself
 _FIRM = 15.0  # how many times farther off the mark's pixels must be without it
 _LEAST_AREA, _MOST_AREA = 40, 0.06  # working pixels, share of the picture
+_LARGEST = 0.08  # share of the picture that its box covers
 _DRAWN = 0.45  # share of a pixel that a shifted mask covers from which it is erased
 
 
@@ -206,12 +207,14 @@ class DynamicLogoDetector:
     def _from_guess(self, guess: Guess, numbers: Sequence[int],
                     planes: PlanesOf) -> tuple[Mark, dict[int, list[Sighting]]] | None:  # fmt: skip
         """The mark behind a guess, with its sightings; None where it is not found again as a mark would be."""
+        own = extent(guess.look.mask)
+        if own[0] * own[1] > _LARGEST * self.size.height * self.size.width:
+            return None
         look, bounds, found, gap = self._refined(guess.look, numbers, planes, guess.seen, 1)
         shown = _places(found, bounds, look.size)
         if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < _GAP:
             return None
         seen = spread(shown, _LEARNT_FROM)
-        own = extent(guess.look.mask)
         empty = without(seen, numbers, shown, own)
         sides = beside(seen, own, look.size, (self.size.height, self.size.width))
         if not empty and not sides:

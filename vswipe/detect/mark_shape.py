@@ -113,7 +113,7 @@ def shape_of(seen: Sequence[Place], empty: Sequence[Place], sides: Sequence[tupl
     beyond = np.unique(np.concatenate([labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(),
                                        labels[:, -2:].ravel()]))  # fmt: skip
     outside = np.isin(labels, beyond[beyond > 0])
-    if outside.sum() <= 3 * (int(mask.sum()) - int(outside.sum())):
+    if outside.sum() <= 2 * (int(mask.sum()) - int(outside.sum())):
         mask[outside] = 0
     largest = max((stats[region, cv2.CC_STAT_AREA] for region in range(1, count)), default=0)
     for region in range(1, count):
