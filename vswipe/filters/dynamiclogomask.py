@@ -16,21 +16,19 @@ from vswipe.detect.dynamic_logo import BLOCK, DynamicLogoDetector, Example
 from vswipe.detect.working import WorkingFrame
 from vswipe.engine.picture import PictureFormat
 from vswipe.engine.ring import FrameRing
-from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
-from vswipe.filters._check import need, need_at_least, need_flag, need_mask, need_picture, need_share, read_regions
-from vswipe.filters._frames import FrameHandle, MaskReader, new_frame, picture_format
+from vswipe.filters._bridge import Arguments, Request
+from vswipe.filters._check import need, need_flag, need_mask, need_picture, need_share, read_regions
+from vswipe.filters._found import BATCH, CLIP, MaskFilter, frames_held, inside, read_dilate
+from vswipe.filters._frames import FrameHandle, MaskReader, picture_format
 from vswipe.filters._host import Picture
 from vswipe.filters._worker import engine
 
-CLIP, MARK = 0, 1
+MARK = 1
 STORE_BYTES = 128 << 20  # of working frames: some 350 frames of 640x360
 Asking = Generator[list[Request] | Callable[[], object], Any, None]
 
-BATCH = 16  # frames asked for and reduced at once: more would be held together at full size
-HOLD_BYTES = 192 << 20  # of source frames held, so that windows of chunks in flight ask the source once
 
-
-def create(arguments: Arguments) -> DynamicLogoMask:
+def create(arguments: Arguments) -> MaskFilter:
     """The filter for checked arguments.
 
     Raises:
@@ -39,11 +37,7 @@ def create(arguments: Arguments) -> DynamicLogoMask:
     clip = arguments["clip"]
     assert isinstance(clip, Picture)
     family = need_picture(arguments.name, clip)
-    dilate = arguments["dilate"]
-    dilate = 1 if dilate is None else dilate
-    assert isinstance(dilate, int)
-    need_at_least(arguments.name, "dilate", dilate, 0)
-    return DynamicLogoMask(arguments.name, clip, Finder(arguments, clip, family, dilate))
+    return MaskFilter(clip, Finder(arguments, clip, family, read_dilate(arguments)), BLOCK)
 
 
 class Finder:
@@ -77,7 +71,6 @@ class Finder:
             self._reader = MaskReader(picture_format(mark, "GRAY"))
         self.regions = read_regions(name, region or (), clip)
         self.form: PictureFormat = picture_format(clip, family)
-        self._windows = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in self.regions]
         self._samples: dict[int, WorkingFrame] = {}
         self.detector = DynamicLogoDetector(
             clip.width,
@@ -92,10 +85,8 @@ class Finder:
 
     @property
     def hold(self) -> tuple[int, ...]:
-        """Frames to keep of each input, as many as fit into the bound."""
-        sizes = (self.form.plane_shape(p) for p in range(self.form.num_planes))
-        frame = sum(h * w for h, w in sizes) * self.form.dtype.itemsize
-        own = max(1, min(4 * BLOCK, HOLD_BYTES // frame))
+        """Frames to keep of each input."""
+        own = frames_held(self.form, 4 * BLOCK)
         return (own, 1) if self._reader else (own,)
 
     def masks(self, numbers: range) -> Generator[Any, Any, dict[int, np.ndarray | None]]:
@@ -109,7 +100,7 @@ class Finder:
             yield from self._fetch(self.detector.needed(start), working)
             made: list[np.ndarray | None] = yield partial(self.detector.block, start, working)
             for n in range(max(start, numbers.start), min(start + BLOCK, numbers.stop)):
-                out[n] = self._within(made[n - start])
+                out[n] = inside(made[n - start], self.regions)
         return out
 
     def _learn(self) -> Asking:
@@ -149,61 +140,3 @@ class Finder:
         for n, frame in zip(numbers, frames, strict=True):
             engine.check()
             out[n] = self.detector.reduce(n, frame.planes(self.form.dtype))
-
-    def _within(self, mask: np.ndarray | None) -> np.ndarray | None:
-        """The part of a mask inside the wanted regions; None where nothing is left."""
-        if mask is None or not self._windows:
-            return mask
-        out = np.zeros_like(mask)
-        for window in self._windows:
-            out[window] = mask[window]
-        return out if out.any() else None
-
-
-class DynamicLogoMask:
-    """One call of DynamicLogoMask.
-
-    Args:
-        name: how messages begin.
-        clip: format and size of the input, checked.
-        finder: finds the masks.
-    """
-
-    def __init__(self, name: str, clip: Picture, finder: Finder) -> None:
-        self._name = name
-        self._finder = finder
-        self.output = Picture(
-            family=1,
-            bits=8,
-            width=clip.width,
-            height=clip.height,
-            num_frames=clip.num_frames,
-            name_bytes=b"Gray8",
-        )
-        self.chunk = BLOCK
-        self.keep = 3
-        self.hold = finder.hold
-
-    def produce(self, start: int, stop: int) -> Steps:
-        """The masks of a chunk, with the properties of the clip's frames."""
-        masks = yield from self._finder.masks(range(start, stop))
-        sources: list[FrameHandle] = yield [(CLIP, n) for n in range(start, stop)]
-        frames: list[FrameHandle] = yield partial(self._draw, sources, [masks[n] for n in range(start, stop)])
-        return Chunk(frames)
-
-    def _draw(self, sources: Sequence[FrameHandle], masks: Sequence[np.ndarray | None]) -> list[FrameHandle]:
-        out = []
-        for source, mask in zip(sources, masks, strict=True):
-            frame = new_frame(source.core, self.output, source)
-            self._fill(frame, mask)
-            share = 0.0 if mask is None else float(np.count_nonzero(mask)) / mask.size
-            out.append(frame.copy().set_props(WipeMasked=share, _Range=1))
-        return out
-
-    @staticmethod
-    def _fill(frame: FrameHandle, mask: np.ndarray | None) -> None:
-        plane = frame.writable(np.dtype(np.uint8))[0]
-        if mask is None:
-            plane[...] = 0
-        else:
-            np.multiply(mask, 255, out=plane)

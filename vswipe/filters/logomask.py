@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from functools import partial
 
 from vswipe.engine.logo import BLOCK
 from vswipe.filters._bridge import Arguments, Chunk, Steps
-from vswipe.filters._check import need_at_least, need_picture
-from vswipe.filters._frames import FrameHandle, new_frame
+from vswipe.filters._check import need_picture
+from vswipe.filters._found import draw_masks, mask_picture, read_dilate
+from vswipe.filters._frames import FrameHandle
 from vswipe.filters._host import Picture
 from vswipe.filters._logo import CLIP, Logos
 
@@ -23,11 +22,7 @@ def create(arguments: Arguments) -> LogoMask:
     clip = arguments["clip"]
     assert isinstance(clip, Picture)
     family = need_picture(arguments.name, clip)
-    dilate = arguments["dilate"]
-    dilate = 1 if dilate is None else dilate
-    assert isinstance(dilate, int)
-    need_at_least(arguments.name, "dilate", dilate, 0)
-    return LogoMask(clip, Logos(arguments, clip, family), dilate)
+    return LogoMask(clip, Logos(arguments, clip, family), read_dilate(arguments))
 
 
 class LogoMask:
@@ -41,9 +36,7 @@ class LogoMask:
 
     def __init__(self, clip: Picture, logos: Logos, dilate: int) -> None:
         self._logos, self._dilate = logos, dilate
-        self.output = Picture(
-            family=1, bits=8, width=clip.width, height=clip.height, num_frames=clip.num_frames, name_bytes=b"Gray8"
-        )
+        self.output = mask_picture(clip)
         self.chunk = BLOCK
         self.keep = 3
         self.hold = (logos.hold,)
@@ -55,16 +48,6 @@ class LogoMask:
         yield from self._logos.look(own)
         masks = [self._logos.eraser.mask(n, self._dilate) for n in own]
         sources: list[FrameHandle] = yield [(CLIP, n) for n in own]
-        frames: list[FrameHandle] = yield lambda: self._draw(sources, masks)
+        draw = partial(draw_masks, self.output, sources, masks, WipeLogo=self._logos.status)
+        frames: list[FrameHandle] = yield draw
         return Chunk(frames)
-
-    def _draw(self, sources: Sequence[FrameHandle], masks: Sequence[np.ndarray | None]) -> list[FrameHandle]:
-        out = []
-        for source, mask in zip(sources, masks, strict=True):
-            frame = new_frame(source.core, self.output, source)
-            plane = frame.writable(np.dtype(np.uint8))[0]
-            plane[...] = 0 if mask is None else mask * np.uint8(255)
-            del plane
-            share = 0.0 if mask is None else float(np.count_nonzero(mask)) / mask.size
-            out.append(frame.copy().set_props(WipeMasked=share, WipeLogo=self._logos.status, _Range=1))
-        return out

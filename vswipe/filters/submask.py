@@ -19,7 +19,7 @@ from vswipe.detect.working import WorkingFrame
 from vswipe.engine.picture import PictureFormat
 from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Region
-from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
+from vswipe.filters._bridge import Arguments, Request
 from vswipe.filters._check import (
     need,
     need_at_least,
@@ -29,17 +29,15 @@ from vswipe.filters._check import (
     read_regions,
     resolve_device,
 )
-from vswipe.filters._frames import FrameHandle, new_frame, picture_format
+from vswipe.filters._found import BATCH, CLIP, MaskFilter, frames_held, inside, read_dilate
+from vswipe.filters._frames import FrameHandle, picture_format
 from vswipe.filters._host import Picture
 from vswipe.filters._worker import engine
 
-CLIP = 0
 STORE_BYTES = 128 << 20  # of working frames and evidence: some 200 frames of 640x360
-BATCH = 16  # frames asked for and reduced at once: more would be held together at full size
-HOLD_BYTES = 192 << 20  # of source frames held, so that windows of chunks in flight ask the source once
 
 
-def create(arguments: Arguments) -> SubMask:
+def create(arguments: Arguments) -> MaskFilter:
     """The filter for checked arguments.
 
     Raises:
@@ -48,11 +46,7 @@ def create(arguments: Arguments) -> SubMask:
     clip = arguments["clip"]
     assert isinstance(clip, Picture)
     family = need_picture(arguments.name, clip)
-    dilate = arguments["dilate"]
-    dilate = 1 if dilate is None else dilate
-    assert isinstance(dilate, int)
-    need_at_least(arguments.name, "dilate", dilate, 0)
-    return SubMask(arguments.name, clip, Finder(arguments, clip, family, dilate))
+    return MaskFilter(clip, Finder(arguments, clip, family, read_dilate(arguments)), BLOCK)
 
 
 def read_detection(arguments: Arguments, regions: tuple[Region, ...]) -> DetectorSettings:
@@ -87,7 +81,6 @@ class Finder:
         chosen: Any = arguments["device"]
         self.form: PictureFormat = picture_format(clip, family)
         self._num_frames = clip.num_frames
-        self._windows = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in self.regions]
         try:
             perception = Perception(resolve_device(name, chosen or "auto"), weights)
         except ValueError as error:
@@ -105,11 +98,9 @@ class Finder:
         )
 
     @property
-    def hold(self) -> int:
-        """Source frames to keep, as many as fit into the bound."""
-        sizes = (self.form.plane_shape(p) for p in range(self.form.num_planes))
-        frame = sum(h * w for h, w in sizes) * self.form.dtype.itemsize
-        return max(1, min(len(self.detector.plan.needed(0)) + 2 * BLOCK, HOLD_BYTES // frame))
+    def hold(self) -> tuple[int, ...]:
+        """Source frames to keep."""
+        return (frames_held(self.form, len(self.detector.plan.needed(0)) + 2 * BLOCK),)
 
     def masks(self, numbers: range) -> Generator[
         list[Request] | Callable[[], object] | Mapping[int, int], Any, dict[int, np.ndarray | None]
@@ -120,7 +111,7 @@ class Finder:
         for start in range(first, numbers.stop, BLOCK):
             block: BlockMasks = yield from self._block(start)
             for n in range(max(start, numbers.start), min(start + BLOCK, numbers.stop)):
-                out[n] = self._within(block.mask(n))
+                out[n] = inside(block.mask(n), self.regions)
         return out
 
     def _block(self, start: int) -> Generator[Any, Any, BlockMasks]:
@@ -146,61 +137,3 @@ class Finder:
         for n, frame in zip(numbers, frames, strict=True):
             engine.check()
             out[n] = self.detector.reduce(n, frame.planes(self.form.dtype), frame.props())
-
-    def _within(self, mask: np.ndarray | None) -> np.ndarray | None:
-        """The part of a mask inside the wanted regions; None where nothing is left."""
-        if mask is None or not self._windows:
-            return mask
-        out = np.zeros_like(mask)
-        for window in self._windows:
-            out[window] = mask[window]
-        return out if out.any() else None
-
-
-class SubMask:
-    """One call of SubMask.
-
-    Args:
-        name: how messages begin.
-        clip: format and size of the input, checked.
-        finder: finds the masks.
-    """
-
-    def __init__(self, name: str, clip: Picture, finder: Finder) -> None:
-        self._name = name
-        self._finder = finder
-        self.output = Picture(
-            family=1,
-            bits=8,
-            width=clip.width,
-            height=clip.height,
-            num_frames=clip.num_frames,
-            name_bytes=b"Gray8",
-        )
-        self.chunk = BLOCK
-        self.keep = 3
-        self.hold = (finder.hold,)
-
-    def produce(self, start: int, stop: int) -> Steps:
-        """The masks of a chunk, with the properties of the clip's frames."""
-        masks = yield from self._finder.masks(range(start, stop))
-        sources: list[FrameHandle] = yield [(CLIP, n) for n in range(start, stop)]
-        frames: list[FrameHandle] = yield partial(self._draw, sources, [masks[n] for n in range(start, stop)])
-        return Chunk(frames)
-
-    def _draw(self, sources: Sequence[FrameHandle], masks: Sequence[np.ndarray | None]) -> list[FrameHandle]:
-        out = []
-        for source, mask in zip(sources, masks, strict=True):
-            frame = new_frame(source.core, self.output, source)
-            self._fill(frame, mask)
-            share = 0.0 if mask is None else float(np.count_nonzero(mask)) / mask.size
-            out.append(frame.copy().set_props(WipeMasked=share, _Range=1))
-        return out
-
-    @staticmethod
-    def _fill(frame: FrameHandle, mask: np.ndarray | None) -> None:
-        plane = frame.writable(np.dtype(np.uint8))[0]
-        if mask is None:
-            plane[...] = 0
-        else:
-            np.multiply(mask, 255, out=plane)
