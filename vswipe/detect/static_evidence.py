@@ -165,12 +165,12 @@ def gather_evidence(lumas: Sequence[np.ndarray], states: np.ndarray) -> Evidence
     explained = np.maximum((constant * gradient + slope * product).sum(0), 0)
     seen = cv2.resize(states.sum(0).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     rest = np.maximum(energy - explained, 0) / np.maximum(seen - 2, 1)
-    pooled = [cv2.GaussianBlur(explained / 2, (0, 0), s) / (cv2.GaussianBlur(rest, (0, 0), s) + np.float32(1e-6))
-              for s in (2.5, 1.0)]  # fmt: skip
+    broad, fine = (cv2.GaussianBlur(explained / 2, (0, 0), s) / (cv2.GaussianBlur(rest, (0, 0), s) + np.float32(1e-6))
+                   for s in (2.5, 1.0))  # fmt: skip
     total = float(one.sum()) + 1e-6
     mean = float(first.sum()) / total
     spread = mean, float(np.sqrt(max(float(second.sum()) / total - mean * mean, 0)))
-    return Evidence(seen, *pooled, np.sqrt(explained / (one + np.float32(1e-6))), constant, slope, spread)
+    return Evidence(seen, broad, fine, np.sqrt(explained / (one + np.float32(1e-6))), constant, slope, spread)
 
 
 def brightness(frame: np.ndarray) -> np.ndarray:

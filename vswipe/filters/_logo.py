@@ -42,13 +42,14 @@ class Logos:
         region: Any = arguments["region"]
         samples: Any = arguments["samples"]
         logo: Any = arguments["logo"]
-        self._save: Any = arguments.values.get("save")
+        save: Any = arguments.values.get("save")
+        self._save = save
         mask = arguments.values.get("mask")
         need_at_least(name, "samples", SAMPLES if samples is None else samples, 8)
-        need(logo is None or self._save is None, f"{name}: save must be left out with logo", self._save)
-        if self._save is not None:
-            good = self._save.lower().endswith(".npz") and Path(self._save).resolve().parent.is_dir()
-            need(good, f"{name}: save must be a .npz file in an existing folder", self._save)
+        need(logo is None or save is None, f"{name}: save must be left out with logo", save)
+        if save is not None:
+            good = save.lower().endswith(".npz") and Path(save).resolve().parent.is_dir()
+            need(good, f"{name}: save must be a .npz file in an existing folder", save)
         self.form: PictureFormat = picture_format(clip, family)
         self.num_frames = clip.num_frames
         self._name = name

@@ -292,7 +292,8 @@ def estimate_mark(
         seen = [_look(view, plane) for plane in planes[:shared]]
         for last in (False, False, True):
             used = frames
-            first = fit_plane(*(x[:, used] for x in _stacked(seen)), _repeated(hole, shared), prior and shared == 1)
+            shown, behind, weight = (x[:, used] for x in _stacked(seen))
+            first = fit_plane(shown, behind, weight, _repeated(hole, shared), prior and shared == 1)
             if last:
                 break
             found = np.mean([strengths(*x, _part(first, k, shared)) for k, x in enumerate(seen)], 0)
