@@ -45,9 +45,16 @@ def warp(images: Tensor | Sequence[Tensor], positions: Tensor) -> Tensor:
         whole = images if isinstance(images, Tensor) else torch.stack(list(images))
         return _grid_sample(whole, positions, "bilinear")
     out = np.empty((*positions.shape[:3], shape[2]), np.float32)
-    maps = positions.contiguous().numpy()
-    for b in range(num):
-        out[b] = _remap(images[b].numpy(), maps[b], cv2.INTER_LINEAR)
+    maps, height = positions.contiguous().numpy(), positions.shape[1]
+    together = max(1, MAX_ROWS // height)
+    first = 0
+    while first < num:
+        last, image = first + 1, images[first]
+        while last < min(num, first + together) and images[last] is image:  # one call where a picture comes in a row
+            last += 1
+        where = maps[first:last].reshape((last - first) * height, -1, 2)
+        out[first:last] = _remap(image.numpy(), where, cv2.INTER_LINEAR).reshape(out[first:last].shape)
+        first = last
     return torch.from_numpy(out)
 
 
