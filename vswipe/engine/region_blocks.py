@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -37,14 +36,19 @@ class RegionBlocks:
             return image
         return torch.from_numpy(image.astype(np.float32)).to(self.device)
 
-    @cached_property
-    def traced(self) -> list[Group]:
-        """The planes whose pixels are followed."""
-        return [self._group(g) for g in ([0] if self.together else range(len(self.view.groups)))]
+    @property
+    def traced(self) -> range:
+        """The plane groups whose pixels are followed."""
+        return range(1 if self.together else len(self.view.groups))
+
+    def groups(self) -> list[Group]:
+        """What is followed and what is sampled. Not kept here: each refers back to this object, and a circle would hold
+        the window's frames until the collector comes by."""
+        return [self._group(g) for g in self.traced]
 
     def target(self, n: int) -> Target:
         """What is to be found for frame n."""
-        return Target(n, [self.points(self.view.mask(n, g), self.side) for g in range(len(self.traced))])
+        return Target(n, [self.points(self.view.mask(n, g), self.side) for g in self.traced])
 
     def points(self, hole: np.ndarray | None, block: int = 1) -> Tensor:
         """Centres of the blocks that hold hidden pixels, (N, 2), x then y."""

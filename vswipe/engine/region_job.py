@@ -167,12 +167,12 @@ class RegionJob:
         missing = [n for n in found if n not in kept]
         near = plan.clip(numbers[0] - STEADY, numbers[-1] + STEADY + 1)
         # In linear playback only what comes later is new: its flow is made while the earlier frames are followed.
-        blocks = self._targets(missing)
+        blocks, groups = self._targets(missing), self.blocks.groups()
         earlier = self._flow_window(plan.clip(near.start - plan.radius, near.stop))
-        backward = self._follow(earlier, blocks, -1)
+        backward = self._follow(earlier, groups, blocks, -1)
         later = self._flow_window(plan.clip(near.start, near.stop + plan.radius))
-        forward = self._follow(later, blocks, 1)
-        kept |= self._second_raw(missing, blocks, [forward, backward])
+        forward = self._follow(later, groups, blocks, 1)
+        kept |= self._second_raw(missing, groups, blocks, [forward, backward])
         with self.clock("steady"):
             outputs = Outputs(self.view, kept, self.device)
             steadied = self.pool.map(lambda n: self._finished(n, outputs, later), numbers)
@@ -204,9 +204,11 @@ class RegionJob:
             blocks.setdefault(self.plan.company(n).start, []).append(self.blocks.target(n))
         return list(blocks.values())
 
-    def _follow(self, window: Window, blocks: list[list[Target]], direction: int) -> list[Future[Trail]]:
+    def _follow(
+        self, window: Window, groups: list[Group], blocks: list[list[Target]], direction: int
+    ) -> list[Future[Trail]]:
         """Starts the search in one direction for what the targets hide; a trail per block."""
-        groups, radius, tuning = self.blocks.traced, self.plan.radius, self.tuning
+        radius, tuning = self.plan.radius, self.tuning
         tasks = []
         for targets in blocks:
             # The same part of the grid whichever frames of the block are wanted.
@@ -216,7 +218,11 @@ class RegionJob:
         return tasks
 
     def _second_raw(
-        self, numbers: list[int], blocks: list[list[Target]], trails: list[list[Future[Trail]]]
+        self,
+        numbers: list[int],
+        groups: list[Group],
+        blocks: list[list[Target]],
+        trails: list[list[Future[Trail]]],
     ) -> dict[int, list[Raw]]:
         """All planes' samples of the given masked frames, each frame filled on its own."""
         every = range(len(self.view.groups))
@@ -226,8 +232,8 @@ class RegionJob:
         with self.clock("copy"):
             for targets, *tasks in zip(blocks, *trails, strict=True):
                 both = [task.result() for task in tasks]
-                found = self.pool.submit(gather, self.blocks.traced, targets, both).result()
-                layers |= {n: [copy for group in groups for copy in group] for n, groups in found.items()}
+                found = self.pool.submit(gather, groups, targets, both).result()
+                layers |= {n: [copy for parts in own for copy in parts] for n, own in found.items()}
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
         if self.network is not None:

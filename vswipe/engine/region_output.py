@@ -33,8 +33,20 @@ class Outputs:
 
     def __init__(self, view: RegionView, raw: Mapping[int, list[Raw]], device: torch.device) -> None:
         self.view, self.raw, self.device = view, raw, device
-        self._levels = cached(self._filled_levels)
-        self.grid = cached(self._grid)
+        # Not `cached` methods: an object that holds its own methods keeps the window's frames from being freed.
+        self._kept_levels: dict[int, list[np.ndarray]] = {}
+        self._kept_grids: dict[int, Tensor] = {}
+
+    def _levels(self, n: int) -> list[np.ndarray]:
+        if n not in self._kept_levels:
+            self._kept_levels[n] = self._filled_levels(n)
+        return self._kept_levels[n]
+
+    def grid(self, n: int) -> Tensor:
+        """(H, W) luma on the coarse grid."""
+        if n not in self._kept_grids:
+            self._kept_grids[n] = self._grid(n)
+        return self._kept_grids[n]
 
     def _filled_levels(self, n: int) -> list[np.ndarray]:
         pictures = [self.view.levels(n, g) for g in range(len(self.view.groups))]
@@ -49,7 +61,6 @@ class Outputs:
         return picture if self.device.type == "cpu" else torch.from_numpy(picture).to(self.device)
 
     def _grid(self, n: int) -> Tensor:
-        """(H, W) luma on the coarse grid."""
         cell = self.view.factor * GRID
         luma = self.view.luma(self._levels(n)[0])
         size = (luma.shape[1] // cell, luma.shape[0] // cell)
