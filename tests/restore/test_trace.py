@@ -10,7 +10,8 @@ import torch
 
 from vswipe.restore.compare import DEFAULT
 from vswipe.restore.propagate import Group, Layer, Target, follow, gather, propagate
-from vswipe.restore.trace import HIDDEN, Window, bounds
+from vswipe.restore.search import HIDDEN
+from vswipe.restore.trace import Window, bounds
 
 CELL = 2
 HEIGHT, WIDTH = 24, 40  # cells

@@ -15,7 +15,7 @@ from vswipe.engine.region_view import GRID, RegionView
 from vswipe.ops.morphology import shrink_any
 from vswipe.ops.sampling import Picture
 from vswipe.restore.propagate import Group, Layer, Target
-from vswipe.restore.trace import HIDDEN
+from vswipe.restore.search import HIDDEN
 
 
 @dataclass

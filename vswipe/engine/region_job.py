@@ -23,9 +23,10 @@ from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
 from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather, propagate
+from vswipe.restore.search import HIDDEN
 from vswipe.restore.spatial import fill, refine
 from vswipe.restore.steady import Neighbour, agreement, average, brightness, cells
-from vswipe.restore.trace import HIDDEN, Window, bounds
+from vswipe.restore.trace import Window, bounds
 
 
 @dataclass

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vswipe.ops.sampling import Picture, sample_points
 from vswipe.restore.compare import DEFAULT, Tuning
-from vswipe.restore.trace import Box, Finds, Points, Search, Window, bounds, trace
+from vswipe.restore.search import Box, Finds, Points, Search
+from vswipe.restore.trace import Window, bounds, trace
 
 
 @dataclass(frozen=True)
