@@ -6,7 +6,7 @@
 
 `collect` looks at training clips with drawn lines, in the training fonts, and at training clips as they are, and notes
 the facts of everything that was followed and whether it is a line. `fit` is a logistic regression with ridge; it prints
-the weights, and for sets of facts how well clips are told that were left out of the fit.
+the weights, and how well clips are told that were left out of the fit.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from evaluate_text import TOLERANCE, TRUTH, draw, perception
 
+from vswipe.detect.certainty import WEIGHTS
 from vswipe.detect.detector import SubtitleDetector
 from vswipe.detect.subtitle import BLOCK, DetectorSettings, Event
 from vswipe.engine.ring import FrameRing
@@ -33,12 +34,7 @@ from vswipe.training.codec import Planes
 from vswipe.training.textdata import Line
 from vswipe.training.textdata_pool import draw_labels
 
-SETS = (
-    ("one", "high", "area", "switch", "aspect"),
-    ("one", "high", "area", "switch", "aspect", "even", "contrast"),
-    ("one", "high", "area", "switch", "aspect", "even", "contrast", "steady", "around"),
-    ("one", "high", "area", "switch", "aspect", "even", "contrast", "steady", "around", "frames"),
-)
+NAMES = tuple(WEIGHTS)
 RIDGE = 0.3
 FOLDS = 8
 
@@ -90,7 +86,7 @@ def collect(weights: str | None, drawn: int, clean: int) -> list[dict[str, Any]]
 
 def fit(rows: list[dict[str, Any]], names: tuple[str, ...]) -> np.ndarray:
     """Weights of a logistic regression by Newton's method, both classes weighing the same."""
-    x = np.array([[row.get(name, 0.0) for name in names] for row in rows])
+    x = np.array([[row[name] for name in names] for row in rows])
     y = np.array([float(row["line"]) for row in rows])
     share = np.where(y > 0, 0.5 / max(y.mean(), 1e-6), 0.5 / max(1 - y.mean(), 1e-6))
     weights = np.zeros(len(names))
@@ -113,7 +109,7 @@ def left_out(rows: list[dict[str, Any]], names: tuple[str, ...]) -> np.ndarray:
         weights = fit([row for row in rows if fold[row["clip"]] != k], names)
         for i, row in enumerate(rows):
             if fold[row["clip"]] == k:
-                out[i] = sum(w * row.get(name, 0.0) for w, name in zip(weights, names, strict=True))
+                out[i] = sum(w * row[name] for w, name in zip(weights, names, strict=True))
     return out
 
 
@@ -133,14 +129,11 @@ def main() -> None:
     rows = [row for row in json.loads(given.tracks.read_text()) if row["kind"] == "dialogue"]
     line = np.array([row["line"] for row in rows])
     print(f"{line.sum()} lines, {(~line).sum()} others")
-    for names in SETS:
-        odds = left_out(rows, names)
-        text = []
-        for miss in (0.005, 0.01, 0.02):  # of the lines
-            limit = np.quantile(odds[line], miss)
-            text.append(f"{100 * miss:.1f} % missed: {(odds[~line] > limit).sum()} false, at {limit:.2f}")
-        print(", ".join(names), "|", "; ".join(text))
-        print("   ", {n: round(float(w), 3) for n, w in zip(names, fit(rows, names), strict=True)})
+    odds = left_out(rows, NAMES)
+    for miss in (0.005, 0.01, 0.02):  # of the lines
+        limit = np.quantile(odds[line], miss)
+        print(f"{100 * miss:.1f} % missed: {(odds[~line] > limit).sum()} others taken, at log odds {limit:.2f}")
+    print({name: round(float(w), 3) for name, w in zip(NAMES, fit(rows, NAMES), strict=True)})
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def find_events(start: int, plan: DetectorPlan, evidence: Mapping[int, Evidence]
             continue
         place(track, (size.height, size.width), margin=max(4, size.height // 60))
         if find_span(track, evidence, lumas, linked):
-            event = _event(track, size, lumas)
+            event = _event(track, size)
             if event is not None and event.first < stop and event.last >= start:
                 events.append(event)
     return events
@@ -188,7 +188,7 @@ def _together(part: Event, line: Event, sure: bool) -> bool:
     return across < 1.5 * height and down < 0.8 * height and a[3] - a[1] < tallest * height
 
 
-def _event(track: Track, size: WorkingSize, lumas: Mapping[int, np.ndarray]) -> Event | None:
+def _event(track: Track, size: WorkingSize) -> Event | None:
     """The event of a track, or None where its strokes are too few."""
     core = track.strokes >= 0.5
     area = int(core.sum())
@@ -198,7 +198,7 @@ def _event(track: Track, size: WorkingSize, lumas: Mapping[int, np.ndarray]) -> 
     height, width = int(ys[-1] - ys[0]) + 1, int(xs[-1] - xs[0]) + 1
     if height > TALLEST * size.height and width > height / 3:
         return None
-    facts = track_facts(track, core, lumas)
+    facts = track_facts(track, core)
     left, top = track.left + int(xs[0]), track.top + int(ys[0])
     bounds = (left, top, track.left + int(xs[-1]) + 1, track.top + int(ys[-1]) + 1)
     return Event(

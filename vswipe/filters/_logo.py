@@ -15,15 +15,15 @@ from vswipe.engine.logo import BLOCK, SAMPLES, Analysis, LogoAnalysis, LogoErase
 from vswipe.engine.picture import PictureFormat
 from vswipe.filters._bridge import Arguments, Request
 from vswipe.filters._check import need, need_at_least, need_mask, read_regions
+from vswipe.filters._found import CLIP, frames_held
 from vswipe.filters._frames import FrameHandle, MaskReader, picture_format
 from vswipe.filters._host import Picture
+from vswipe.filters._render import CHUNKS_IN_FLIGHT
 from vswipe.filters._worker import engine
 from vswipe.restore.logofile import LogoFormat, load_logo, save_logo
 
-CLIP, MASK = 0, 1
+MASK = 1
 BATCH = 4  # sampled frames asked for at once
-HOLD_BYTES = 192 << 20
-CHUNKS_IN_FLIGHT = 4
 
 Asking = Generator[list[Request] | Callable[[], object] | Mapping[int, int], Any, None]
 
@@ -75,9 +75,7 @@ class Logos:
     @property
     def hold(self) -> int:
         """Frames to be kept so that each is asked for once in linear playback, as many as fit into the bound."""
-        sizes = (self.form.plane_shape(p) for p in range(self.form.num_planes))
-        frame = sum(h * w for h, w in sizes) * self.form.dtype.itemsize
-        return max(1, min((CHUNKS_IN_FLIGHT + 2) * BLOCK, self.num_frames, HOLD_BYTES // frame))
+        return frames_held(self.form, min((CHUNKS_IN_FLIGHT + 2) * BLOCK, self.num_frames))
 
     @property
     def eraser(self) -> LogoEraser:
@@ -87,7 +85,7 @@ class Logos:
 
     @property
     def status(self) -> str:
-        """"found", "none" or "unknown", after `analyse`."""
+        """ "found", "none" or "unknown", after `analyse`."""
         assert self._analysis.result is not None
         return self._analysis.result.status
 

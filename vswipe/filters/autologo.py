@@ -15,9 +15,10 @@ from vswipe.engine.picture import Report
 from vswipe.engine.settings import Settings
 from vswipe.filters._bridge import Arguments, Chunk, Steps
 from vswipe.filters._check import need_picture
+from vswipe.filters._found import CLIP
 from vswipe.filters._frames import FrameHandle
 from vswipe.filters._host import Picture
-from vswipe.filters._logo import CLIP, MASK, DividedFrames, Logos
+from vswipe.filters._logo import MASK, DividedFrames, Logos
 from vswipe.filters._render import CHUNKS_KEPT, Renderer
 from vswipe.filters.inpaint import read_settings
 

@@ -7,10 +7,10 @@ from functools import partial
 from vswipe.engine.logo import BLOCK
 from vswipe.filters._bridge import Arguments, Chunk, Steps
 from vswipe.filters._check import need_picture
-from vswipe.filters._found import draw_masks, mask_picture, read_dilate
+from vswipe.filters._found import CLIP, draw_masks, mask_picture, read_dilate
 from vswipe.filters._frames import FrameHandle
 from vswipe.filters._host import Picture
-from vswipe.filters._logo import CLIP, Logos
+from vswipe.filters._logo import Logos
 
 
 def create(arguments: Arguments) -> LogoMask:
