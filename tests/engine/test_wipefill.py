@@ -94,6 +94,23 @@ def test_untrained_it_is_the_copy_stage_and_trained_it_only_writes_in_the_hole(
             assert not np.array_equal(before, after)
 
 
+@pytest.mark.parametrize("model", ["copy", "wipe"])
+def test_the_caller_s_threads_change_nothing(model: str, tmp_path: Path) -> None:
+    """Sums that two threads share may differ from one thread's in the last bit, which float samples keep."""
+    fmt = next(f for f in FORMATS if f.bits == 32)
+    frames, masks = draw(fmt, LENGTH)
+    given = {"weights": weights(tmp_path, 0.2)} if model == "wipe" else {}
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(erase(fmt, frames, masks, model=model, **given))
+    finally:
+        torch.set_num_threads(threads)
+    for n, planes in results[0].items():
+        assert all(np.array_equal(a, b) for a, b in zip(planes, results[1][n], strict=True))
+
+
 class Spoken(torch.nn.Module):
     """In the network's place: keeps what it was shown, and says that only the frame's own fill is to be trusted: by
     logits, or by a residual."""

@@ -15,8 +15,8 @@ from vswipe.detect.tracks import Track
 _SURE = 0.8  # pooled probability of pixels that are a stroke beyond doubt
 
 WEIGHTS: dict[str, float] = {"one": -6.6, "high": 3.0, "area": 1.04, "switch": 0.88, "aspect": -0.49}
-"""Of each fact in `track_facts`. "one" is where the clips without subtitles have no line: 1.8 higher than the fit to the
-first weights, which gave false tracks by the hundred."""
+"""Of each fact in `track_facts`. "one" is where the clips without subtitles have no line: 1.8 higher than the fit to
+the first weights, which gave false tracks by the hundred."""
 
 
 def track_facts(track: Track, core: np.ndarray) -> dict[str, float]:

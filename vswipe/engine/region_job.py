@@ -49,7 +49,8 @@ class RegionJob:
         plan: the window grid.
         linked: whether frames n and n + 1 belong to one shot.
         device: torch device of everything but flow and spatial fill, which OpenCV does on the CPU.
-        pool: threads for those.
+        pool: threads for those, and for everything whose last bit reaches a frame: its operations have no threads of
+            their own, and so one result whatever the caller's number of threads.
         clock: stage name -> context manager that times it.
         grain: 0..1, share of the surrounding grain put back on pixels that no other frame gave.
         tuning: constants of the copy stage.
@@ -150,14 +151,16 @@ class RegionJob:
                 targets = [Target(n, [self.blocks.points(holes[n])]) for n in masked]
                 window = self._window(reach, flows, self.view.first_picture)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
-                task = self.pool.submit(propagate, window, [group], targets, plan.first_radius, quick)
-                copies = task.result()  # a worker's operations have no threads of their own
-                for n in masked:
-                    where = holes[n] > 0
+                copies = self.pool.submit(propagate, window, [group], targets, plan.first_radius, quick).result()
+
+                def filled(n: int) -> np.ndarray:
+                    where, picture = holes[n] > 0, done[n].copy()
                     depth, texture = depth_inside(holes[n])[where], self.view.texture(n)[where]
                     value, _ = self._mix(copies[n][0][0], self.view.work_fill(n)[where][:, None], depth, texture)
-                    done[n] = done[n].copy()
-                    done[n][where] = value[:, 0].cpu().numpy()
+                    picture[where] = value[:, 0].cpu().numpy()
+                    return picture
+
+                done |= zip(masked, self.pool.map(filled, masked), strict=True)
         return {n: to_bytes(picture) for n, picture in done.items()}
 
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
@@ -226,7 +229,6 @@ class RegionJob:
         trails: list[list[Future[Trail]]],
     ) -> dict[int, list[Raw]]:
         """All planes' samples of the given masked frames, each frame filled on its own."""
-        every = range(len(self.view.groups))
         # Needed at the end: made beside the copies.
         pending = [self.pool.submit(self._spatial, n) for n in numbers]
         layers: dict[int, list[Copies]] = {}
@@ -240,13 +242,10 @@ class RegionJob:
         if self.network is not None:
             with self.clock("network"):
                 spatial = self._by_network(numbers, self.network)
-        if self.fusion is None:
-            with self.clock("copy"):
-                raw = {n: [self._raw(n, g, layers[n][g], spatial[n][g]) for g in every] for n in numbers}
-        else:
-            with self.clock("network"):
-                corrected = self.pool.map(lambda n: self._corrected(n, layers[n], spatial[n]), numbers)
-                raw = dict(zip(numbers, corrected, strict=True))
+        mixed = self._mixed if self.fusion is None else self._corrected
+        with self.clock("copy" if self.fusion is None else "network"):
+            work = self.pool.map(lambda n: mixed(n, layers[n], spatial[n]), numbers)
+            raw = dict(zip(numbers, work, strict=True))
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
         return raw
@@ -333,6 +332,10 @@ class RegionJob:
         copies = self._single_pixels(n, group, copies)
         values, copied = self._blend(n, group, copies, spatial)
         return Raw(values.cpu().numpy(), copied.cpu().numpy())
+
+    def _mixed(self, n: int, layers: list[Copies], spatial: list[np.ndarray]) -> list[Raw]:
+        """All planes of one frame, mixed as the copy stage says."""
+        return [self._raw(n, g, copies, spatial[g]) for g, copies in enumerate(layers)]
 
     def _corrected(self, n: int, layers: list[Copies], spatial: list[np.ndarray]) -> list[Raw]:
         """All planes of one frame, mixed as the fusion network says."""
