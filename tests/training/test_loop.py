@@ -114,6 +114,14 @@ def test_minutes_are_counted_over_all_parts(settings, tmp_path):
     assert again.step == 0
 
 
+def test_a_budget_of_processor_time_does_not_count_waiting(settings, tmp_path):
+    waited = loop.Trainer(replace(settings, steps=0, minutes=1.0, processor_time=True), tmp_path, NoiseFootage())
+    waited.clock.seconds = 3600.0  # others used the machine
+    assert waited.progress < 0.01
+    waited.clock.cpu_seconds = 60.0
+    assert waited.progress == pytest.approx(1.0)
+
+
 def test_another_networks_checkpoint_is_refused(settings, tmp_path):
     loop.Trainer(settings, tmp_path, NoiseFootage()).save()
     wider = replace(settings, options={"width": 2.0})

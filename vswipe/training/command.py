@@ -37,6 +37,7 @@ def main(settings: Settings, description: str) -> int:
                         f"runs/{settings.name})")  # fmt: skip
     parser.add_argument("--pack", type=Path, help="file of scripts/pack_clips.py; without it the data folder is read")
     parser.add_argument("--minutes", type=float, default=settings.minutes, help="budget, over all parts of the run")
+    parser.add_argument("--processor-time", action="store_true", help="the budget is of processor time")
     parser.add_argument("--steps", type=int, default=settings.steps, help="stop after so many steps, too (0: no)")
     parser.add_argument("--batch", type=int, default=settings.batch)
     parser.add_argument("--rate", type=float, default=settings.peak_rate, help="largest learning rate")
@@ -56,6 +57,7 @@ def main(settings: Settings, description: str) -> int:
     if args.width is not None:
         options["width"] = args.width
     chosen = replace(settings, options=options, minutes=args.minutes, steps=args.steps, batch=args.batch,
+                     processor_time=args.processor_time,
                      peak_rate=args.rate, seed=args.seed, threads=args.threads, workers=args.workers,
                      device=args.device, half=args.half, compile=args.compile)  # fmt: skip
     if args.smoke:

@@ -47,6 +47,8 @@ class Settings:
         clip_norm: gradients longer than this are shortened.
         pool, reuse: windows kept, and how often each is shown.
         minutes: budget.
+        processor_time: `minutes` are of processor time, all threads together: on a machine that others use, too, a
+            run is as long as on one of its own. For the CPU, without workers.
         steps: budget in steps as well; 0 = none.
         seed: of everything drawn.
         half: "no", "bf16" or "fp16": autocast.
@@ -69,6 +71,7 @@ class Settings:
     pool: int = 256
     reuse: int = 4
     minutes: float = 30.0
+    processor_time: bool = False
     steps: int = 0
     seed: int = 1
     half: str = "bf16"
@@ -162,7 +165,8 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is spent; with two budgets the one that is further."""
-        of_time = self.clock.seconds / max(60.0 * self.settings.minutes, 1e-9)
+        spent = self.clock.cpu_seconds if self.settings.processor_time else self.clock.seconds
+        of_time = spent / max(60.0 * self.settings.minutes, 1e-9)
         return max(of_time, self.step / self.settings.steps if self.settings.steps else 0.0)
 
     def run(self, save_every: float = 180.0, measure_every: float = 300.0, print_every: float = 30.0) -> None:
