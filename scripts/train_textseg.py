@@ -3,6 +3,7 @@
     scripts/fetch_fonts.sh FOLDER; export VSWIPE_FONTS=FOLDER
     python scripts/train_textseg.py pool --pool POOL --clips 600     # draws and compresses clips, about 2 s each
     python scripts/train_textseg.py train --pool POOL --out RUN --minutes 40
+    python scripts/train_textseg.py train --pool POOL --out RUN2 --rate 1e-3 --start models/textseg_v1.safetensors
     python scripts/train_textseg.py export --out RUN --to models/textseg_v1.safetensors
     python scripts/train_textseg.py train --smoke                    # a minute on any machine with ../shared/data
 
@@ -27,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vswipe.nets.textseg import MULTIPLE, RADIUS, TextSeg, describe
+from vswipe.nets.textseg import MULTIPLE, RADIUS, TextSeg, describe, load_textseg
 from vswipe.training.clips import find_clips
 from vswipe.training.curve import panels
 from vswipe.training.textdata_pool import Pooled, load, photo_files, render
@@ -201,15 +202,16 @@ def loss_of(strokes: Tensor, box: Tensor, batch: Batch) -> tuple[Tensor, dict[st
     return entropy + 0.3 * dice + 0.5 * plate_loss, about
 
 
-def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
-    """Until `minutes` of steps are done; resumes."""
+def train(pool: Path, out: Path, minutes: float, seed: int, peak: float = RATE, start: Path | None = None) -> None:
+    """Until `minutes` of steps are done; resumes. A new run begins with the weights `start`, if given."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
-    net = TextSeg().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-4)
-    settings = {"crop": CROP, "batch": BATCH, "rate": RATE, "minutes": minutes, "seed": seed, "revision": _revision()}
+    net = (TextSeg() if start is None else load_textseg(start).train()).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=1e-4)
+    settings = {"crop": CROP, "batch": BATCH, "rate": peak, "minutes": minutes, "seed": seed, "revision": _revision(),
+                "start": start.name if start else ""}  # fmt: skip
     step, spent = 0, 0.0
     entries: list[dict[str, float]] = []
     latest = out / "latest.pt"
@@ -224,7 +226,7 @@ def train(pool: Path, out: Path, minutes: float, seed: int) -> None:
     began = time.process_time()
     while spent < minutes * 60:
         share = spent / (minutes * 60)
-        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = peak * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         batch = sampler.batch()
@@ -310,6 +312,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=40.0, help="of one core")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=RATE, help="largest learning rate")
+    parser.add_argument("--start", type=Path, help="weights that a new run begins with")
     parser.add_argument("--smoke", action="store_true", help="a few clips and steps, to see that everything runs")
     given = parser.parse_args()
     if given.smoke:
@@ -318,7 +322,7 @@ def main() -> None:
     elif given.what == "pool":
         draw_pool(given.pool, given.clips, given.first)
     elif given.what == "train":
-        train(given.pool, given.out, given.minutes, given.seed)
+        train(given.pool, given.out, given.minutes, given.seed, given.rate, given.start)
     else:
         export(given.out, given.to)
 

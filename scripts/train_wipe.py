@@ -2,6 +2,7 @@
 
     python scripts/train_wipe.py data --data DATA --minutes 45      # runs the copy stage over training clips
     python scripts/train_wipe.py train --data DATA --run runs/wipe --minutes 60
+    python scripts/train_wipe.py train --data DATA --run runs/wipe2 --start models/wipe_v1.safetensors
     python scripts/train_wipe.py measure --data DATA --run runs/wipe
     python scripts/train_wipe.py export --run runs/wipe --to models/wipe_v1.safetensors
     python scripts/train_wipe.py train --smoke
@@ -61,15 +62,22 @@ class Trainer:
         settings: see there.
         folder: of the run.
         data: folder of samples.
+        start: file of weights that a new run begins with, instead of from nothing.
 
     Raises:
-        ValueError: there are no samples, or the folder holds a run of another width.
+        ValueError: there are no samples, the folder holds a run of another width, or the weights do not fit.
     """
 
-    def __init__(self, settings: Settings, folder: Path, data: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
         self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)
         self.net = nets.create("wipe", width=settings.width).to(memory_format=torch.channels_last).train()
+        if start is not None:
+            begun = nets.create("wipe", start)
+            if begun.options["width"] != settings.width:  # type: ignore[index]
+                raise ValueError(f"train_wipe: width must be that of {start.name}, {begun.options['width']}, "  # type: ignore[index]
+                                 f"got {settings.width}")  # fmt: skip
+            self.net.load_state_dict(begun.state_dict())
         rate, decay = settings.peak_rate, settings.weight_decay
         self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=decay)
         self.average = Average(self.net, settings.decay)
@@ -242,6 +250,8 @@ def main() -> int:
     parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--rate", type=float, default=Settings.peak_rate, help="largest learning rate")
+    parser.add_argument("--start", type=Path, default=None, help="weights that a new run begins with")
+    parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
     args = parser.parse_args()
@@ -256,8 +266,9 @@ def main() -> int:
         elif args.what == "export":
             export(args.run, args.to)
         else:
-            trainer = Trainer(Settings(width=args.width, batch=args.batch, peak_rate=args.rate, minutes=args.minutes),
-                              args.run, args.data)  # fmt: skip
+            settings = Settings(width=args.width, batch=args.batch, peak_rate=args.rate, minutes=args.minutes,
+                                seed=args.seed)  # fmt: skip
+            trainer = Trainer(settings, args.run, args.data, args.start)
             if args.what == "train":
                 trainer.run()
             else:

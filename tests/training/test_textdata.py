@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vswipe.training.textdata import Scene, draw_scene, random_look, schedule
+from vswipe.training.textdata import Scene, draw_scene, harder_look, random_look, schedule
 from vswipe.training.textdata_fonts import FAMILIES, family_fonts, random_line, trainable_scripts
 from vswipe.training.textdata_pool import draw_labels, load, save
 from vswipe.training.textdata_signs import sign_path
@@ -73,6 +73,21 @@ def test_labels_cover_what_was_drawn(seed: int) -> None:
         assert not (changed & (strokes == 0) & (box == 0)).any()
         solid = strokes > 200
         assert changed[solid].mean() > 0.9 if solid.any() else True
+
+
+@needs_fonts
+def test_harder_looks_are_drawn_and_labelled() -> None:
+    decorations, shown = set(), 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        look = harder_look(rng, random_look(rng, WIDTH, HEIGHT, script="latin"))
+        decorations.add((look.decoration, sum(look.style.fill) < 1.3))
+        drawn = draw_scene(rng, ground(), content="lines", look=look, hold=(10, 14))
+        strokes = [draw_labels(drawn.lines, n, (HEIGHT, WIDTH))[0] for n in range(LENGTH)]
+        shown += max(int(s.max()) for s in strokes) > 60
+    assert shown >= 20  # a schedule may leave 24 frames empty
+    assert ("plain", True) in decorations
+    assert ("plain", False) in decorations
 
 
 @needs_fonts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vswipe.nets import create
+from vswipe.nets import create, weights
 from vswipe.training import wipe_data
 from vswipe.training.wipe_set import (
     SampleSet,
@@ -126,6 +126,38 @@ def test_a_run_goes_on_where_it_was_and_gives_a_file(
     assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
     assert run(monkeypatch, "train", "--data", str(folder), "--run", str(tmp_path), "--width", "0.5") == 1
     assert "width must be the run's 0.34, got 0.5" in capsys.readouterr().err
+
+
+def test_a_new_run_may_begin_with_weights(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(5)
+    net = create("wipe", width=0.34)
+    torch.nn.init.normal_(net.last.bias, std=0.1)
+    start = str(weights.save(net, tmp_path / "wipe.safetensors"))
+    given = ["--data", str(folder), "--run", str(tmp_path / "run"), "--minutes", "0.002", "--batch", "2"]
+    assert run(monkeypatch, "train", *given, "--width", "0.34", "--rate", "1e-9", "--start", start) == 0
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert torch.allclose(state["net"]["last.bias"], net.last.bias, atol=1e-3)
+    other = ["--data", str(folder), "--run", str(tmp_path / "other"), "--width", "0.5", "--start", start]
+    assert run(monkeypatch, "train", *other) == 1
+    assert "width must be that of wipe.safetensors, 0.34, got 0.5" in capsys.readouterr().err
+
+
+def test_light_changes_and_black_stays_black() -> None:
+    changed = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        luma = np.full((24, 40, 64), 120, np.uint8)
+        luma[:, :8] = 16
+        planes = wipe_data.change_exposure(
+            rng, (luma, np.full((24, 20, 32), 90, np.uint8), np.full((24, 20, 32), 128, np.uint8))
+        )
+        assert [p.shape for p in planes] == [(24, 40, 64), (24, 20, 32), (24, 20, 32)]
+        assert (planes[0][:, :8] == 16).all()
+        assert (planes[2] == 128).all()
+        changed += np.ptp(planes[0][:, 20:].mean((1, 2))) > 3
+    assert changed >= 9
 
 
 def test_no_data_is_one_line(

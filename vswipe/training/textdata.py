@@ -142,6 +142,30 @@ def random_look(rng: np.random.Generator, width: int, height: int, held_out: boo
     )
 
 
+def harder_look(rng: np.random.Generator, look: Look) -> Look:
+    """A look that is easily missed: dark letters, small ones with nothing around them, faint ones, thin rims."""
+    style = look.style
+    kind = str(rng.choice(["dark", "small", "faint", "thin"], p=[0.35, 0.3, 0.2, 0.15]))
+    bare = replace(style, outline=0.0, shadow=0.0, shadow_alpha=0.0)
+    if kind == "dark":
+        tint = rng.uniform(0, 0.3, 3) if rng.random() < 0.4 else np.zeros(3)
+        fill = [float(c) for c in tint + rng.uniform(0, 0.12)]
+        rim = float(rng.uniform(0.6, 1.0))
+        look = replace(look, box_alpha=0.0, karaoke=None)
+        if rng.random() < 0.5:
+            style, look = bare, replace(look, decoration="plain")
+        style = replace(style, fill=(fill[0], fill[1], fill[2]), outline_colour=(rim, rim, rim))
+    elif kind == "small":
+        style = replace(bare, size=max(style.size * float(rng.uniform(0.45, 0.75)), 11.0))
+        look = replace(look, decoration="plain", box_alpha=0.0)
+    elif kind == "faint":
+        style = replace(style, opacity=float(rng.uniform(0.35, 0.7)))
+    else:
+        style = replace(style, outline=style.size * float(rng.uniform(0.02, 0.04)), shadow=0.0, shadow_alpha=0.0)
+        look = replace(look, decoration="outline", box_alpha=0.0)
+    return replace(look, style=style)
+
+
 def write_lines(rng: np.random.Generator, look: Look) -> str:
     """Random text of one to three lines, or of one column."""
     style = look.style

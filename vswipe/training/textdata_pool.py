@@ -12,9 +12,11 @@ import numpy as np
 from .clips import ClipFile, data_folder, is_validation
 from .codec import CODECS, Planes, _raw_input, _run, decode, pack_i420
 from .composite import rgb_to_ycbcr
-from .textdata import Line, Scene, draw_scene
+from .textdata import Line, Scene, draw_scene, harder_look, random_look
 
 MAX_FRAMES = 110
+HARD = 1000  # clips of this number and above
+WEAK_SCRIPTS = ("devanagari", "arabic", "japanese", "hebrew")  # those of which most was missed by a first training
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +138,16 @@ def load(path: Path) -> Pooled:
 
 
 def render(index: int, folder: Path, clips: list[ClipFile], photos: list[Path]) -> Path:
-    """Draw and write clip number `index` of the training pool; the same in every run."""
+    """Draw and write clip number `index` of the training pool; the same in every run. Harder looks from `HARD` on."""
     rng = np.random.default_rng([4, index])
-    scene = draw_scene(rng, background(rng, clips, photos))
+    planes = background(rng, clips, photos)
+    look = content = None
+    if index >= HARD and rng.random() < 0.6:
+        script = str(rng.choice(WEAK_SCRIPTS)) if rng.random() < 0.4 else None
+        look, content = random_look(rng, planes[0].shape[2], planes[0].shape[1], script=script), "lines"
+        if rng.random() < 0.7:
+            look = harder_look(rng, look)
+    scene = draw_scene(rng, planes, content=content, look=look)
     codec = "hevc" if rng.random() < 0.08 else "h264"
     preset = "superfast" if codec == "hevc" else str(rng.choice(["veryfast", "fast", "medium"], p=[0.5, 0.3, 0.2]))
     path = folder / f"p{index:05d}"

@@ -35,6 +35,7 @@ CHUNKS = 3  # of a window that are worked on, 8 frames each; every second frame 
 CONTEXT = 24  # px kept around a hole
 KINDS = (("sub", 0.3), ("subnogap", 0.3), ("logo", 0.2), ("dyn", 0.2))
 CODED_SHARE = 0.5
+EXPOSURE_SHARE = 0.18  # of the windows fade, flash or strobe
 SIZE = (480, 270)  # of windows cut from photographs
 
 
@@ -64,6 +65,47 @@ def clip_window(rng: np.random.Generator, clip: ClipFile) -> tuple[Planes, Fract
     """`FRAMES` frames from anywhere in a clip."""
     start = int(rng.integers(max(1, count_frames(clip) - FRAMES + 1)))
     return clip.read(FRAMES, start)
+
+
+def change_exposure(rng: np.random.Generator, planes: Planes) -> Planes:
+    """Fades, flashes and strobing light, over the whole picture or from a lamp that lights a part of it.
+
+    Args:
+        rng: chooses what happens.
+        planes: Y'CbCr of 8 bits, (T, H, W) each; chroma of half the size.
+
+    Returns:
+        New planes.
+    """
+    length, height, width = planes[0].shape
+    time_ = np.arange(length)
+    kind = rng.choice(["fade", "flash", "strobe", "pump"])
+    if kind == "fade":
+        start, frames = rng.integers(length), rng.integers(8, 40)
+        gain = 1 - rng.uniform(0.5, 1) * np.clip((time_ - start) / frames, 0, 1)
+        gain = gain[::-1] if rng.random() < 0.5 else gain
+    elif kind == "flash":
+        gain = np.ones(length)
+        for at in rng.integers(length, size=int(rng.integers(1, 5))):
+            gain += rng.uniform(0.2, 1.2) * np.exp(-np.maximum(time_ - at, 0) / rng.uniform(0.5, 4)) * (time_ >= at)
+    elif kind == "strobe":
+        every = int(rng.integers(1, 6))
+        steps = rng.uniform(0.25, 1.5, length // every + 1)
+        gain = np.repeat(steps, every)[:length]
+    else:
+        gain = 1 + rng.uniform(0.1, 0.4) * np.sin(time_ / rng.uniform(2, 12) + rng.uniform(0, 6))
+    where = np.ones((height, width))
+    if rng.random() < 0.5:
+        # Light falls off around a lamp that may stand outside of the picture.
+        y, x = np.mgrid[:height, :width]
+        centre = rng.uniform(-0.2, 1.2, 2) * (height, width)
+        where = np.exp(-(((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (height * rng.uniform(0.3, 1)) ** 2))
+    parts = []
+    for plane, dark in zip(planes, (16, 128, 128), strict=True):
+        light = cv2.resize(where, (plane.shape[2], plane.shape[1]), interpolation=cv2.INTER_AREA)
+        factor = 1 + (gain[:, None, None] - 1) * light
+        parts.append(to_bytes(dark + (plane.astype(np.float32) - dark) * factor))
+    return tuple(parts)  # type: ignore[return-value]
 
 
 class Recorder:
@@ -154,6 +196,8 @@ def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, li
         clip = clips[order[index % len(clips)]]
         name = clip.name
         truth, fps = clip_window(rng, clip)
+    if rng.random() < EXPOSURE_SHARE:
+        truth = change_exposure(rng, truth)
     length, height, width = truth[0].shape
     drawn = composite(truth, draw_overlay(kind, rng, width, height, length))
     source = drawn.planes
