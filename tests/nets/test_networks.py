@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vswipe.nets import REGISTRY, create
+from vswipe.nets._blocks import _box_mean
 
 PARAMETERS = {"opn": 3_420_422, "tcn": 11_156_806, "sttn": 16_556_163, "autosttn": 16_556_163, "rnnet": 11_596_591}
 FILES = ("opn", "tcn", "rnot", "rnnet", "sttn", "autosttn")
@@ -103,6 +104,13 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     # RN-L's importance is zero where nothing counts as important, so its gradient may be, too; it must exist.
     missing = [key for key, p in net.named_parameters() if p.grad is None]
     assert missing == []
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(270, 1920, 33), (9, 40, 7), (40, 9, 9), (3, 3, 1)])
+def test_box_mean(height: int, width: int, size: int) -> None:
+    x = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.avg_pool2d(x.double(), size, 1, size // 2, count_include_pad=False)
+    torch.testing.assert_close(_box_mean(x, size).double(), expected, atol=1e-5, rtol=0)
 
 
 def test_errors_say_what_came() -> None:
