@@ -1,11 +1,16 @@
-"""Speed and memory of core.wipe.Inpaint, through vspipe, as ratios taken in one run.
+"""Speed and memory of the filters, through vspipe, as ratios taken in one run.
 
     python scripts/benchmark.py --out scripts/results/benchmark.json
     python scripts/benchmark.py --cases 1080p --frames 96 --rounds 1
+    python scripts/benchmark.py --cases 1080p --uses submask,autosub,deblend
 
 A drawn, moving texture with a two-line subtitle on every frame, YUV420P8. Each round runs the same script without and
 with the filter, one after the other, so that a busy machine slows both. The memory is the largest resident size of the
 whole vspipe process. Before anything is timed, frames are compared: equal outside the mask, changed inside.
+
+Uses: "inpaint" with a mask of the lines, "empty" with a mask that marks nothing; "submask" and "autosub" find burnt-in
+lines by themselves; "deblend" divides a translucent mark out by a file that one analysis has made ("analysis" in the
+second table: the time to its first frame).
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ from vswipe.training.subtitles import SubtitleStyle, draw_text
 
 SCENE = Path(__file__).with_name("benchmark_scene.vpy")
 SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "360p": (640, 360)}
+USES = ("inpaint", "empty", "submask", "autosub", "deblend")
 # Lines change often enough that most of what one hides is seen under the next, as in a film without pauses.
 HOLD = 48
 TEXT = (
@@ -50,13 +56,18 @@ _SPEED = re.compile(r"Output (\d+) frames in ([\d.]+) seconds")
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: a size, and whether the mask marks anything."""
+    """What is timed: a size, and one of `USES`."""
 
     name: str
     width: int
     height: int
     use: str
     frames: int
+
+    @property
+    def burnt(self) -> str:
+        """What is burnt into the picture before the filter sees it."""
+        return {"submask": "text", "autosub": "text", "deblend": "mark"}.get(self.use, "")
 
 
 @dataclass
@@ -89,8 +100,8 @@ def main() -> int:
     log = Console(stderr=True)
     # Small frames pass by so fast that many are needed for a time worth measuring.
     empty = {size: args.empty_frames * 1080 * 1080 // SIZES[size][1] ** 2 for size in args.cases}
-    cases = [Case(f"{size} {use}", *SIZES[size], use, args.frames if use == "inpaint" else empty[size])
-             for size in args.cases for use in ("inpaint", "empty")]  # fmt: skip
+    cases = [Case(f"{size} {use}", *SIZES[size], use, empty[size] if use == "empty" else args.frames)
+             for size in args.cases for use in args.uses]  # fmt: skip
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     timed = []
     with tempfile.TemporaryDirectory() as folder, Progress(console=log) as bar:
@@ -101,7 +112,8 @@ def main() -> int:
             bar.update(step, description=case.name)
             result.masked = draw_scene(Path(folder), case)
             options = {"folder": folder, "width": case.width, "height": case.height, "frames": case.frames,
-                       "hold": HOLD, "model": args.model, "radius": args.radius, "threads": args.threads}  # fmt: skip
+                       "hold": HOLD, "burnt": case.burnt, "model": args.model, "radius": args.radius,
+                       "threads": args.threads}  # fmt: skip
             result.stages = look_inside({**options, "use": case.use})
             bar.advance(step)
             for _ in range(args.rounds):
@@ -129,7 +141,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=lambda text: text.split(","), default=list(SIZES),
                         help=f"of {', '.join(SIZES)}")  # fmt: skip
-    parser.add_argument("--frames", type=int, default=144, help="frames per run with subtitles")
+    parser.add_argument("--uses", type=lambda text: text.split(","), default=["inpaint", "empty"],
+                        help=f"of {', '.join(USES)}")  # fmt: skip
+    parser.add_argument("--frames", type=int, default=144, help="frames per run with something to erase")
     parser.add_argument("--empty-frames", type=int, default=1200, help="frames with an empty mask, at 1080 lines")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="auto")
@@ -138,14 +152,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", help="write everything measured to this JSON file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    unknown = [size for size in args.cases if size not in SIZES]
-    if unknown:
-        parser.error(f"cases must be of {', '.join(SIZES)}, got {', '.join(unknown)}")
+    for what, given, known in (("cases", args.cases, SIZES), ("uses", args.uses, USES)):
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            parser.error(f"{what} must be of {', '.join(known)}, got {', '.join(unknown)}")
     return args
 
 
 def draw_scene(folder: Path, case: Case) -> float:
-    """Write the texture and the masks of the lines; the share of a frame that is masked."""
+    """Write the texture, the lines and their masks, and a mark; the share of a frame that is masked."""
     rng = np.random.default_rng(1)
     height, width = case.height * 5 // 4 // 2 * 2, case.width * 5 // 4 // 2 * 2
     texture = np.zeros((3, height, width), np.float32)
@@ -159,13 +174,27 @@ def draw_scene(folder: Path, case: Case) -> float:
     # Pillow's own font: the same mask on every machine.
     style = SubtitleStyle("latin", None, case.height * 0.052, (1.0, 1.0, 1.0), outline=case.height * 0.0035)
     masks = np.zeros((len(TEXT), case.height, case.width), np.uint8)
-    for mask, text in zip(masks, TEXT, strict=True):
-        drawn = draw_text(text, style, case.width * 0.92, case.height * 0.4).pixels[..., 3] > 0.02
-        h, w = drawn.shape
+    # Opacity, and luma where there is any: white letters, black outlines.
+    lines = np.zeros((2, *masks.shape), np.uint8)
+    for k, text in enumerate(TEXT):
+        pixels = draw_text(text, style, case.width * 0.92, case.height * 0.4).pixels
+        h, w = pixels.shape[:2]
         left, top = (case.width - w) // 2, case.height - h - case.height // 16
-        mask[top : top + h, left : left + w] = 255 * drawn
+        place = np.s_[k, top : top + h, left : left + w]
+        masks[place] = 255 * (pixels[..., 3] > 0.02)
+        lines[0][place] = np.rint(255 * pixels[..., 3])
+        lines[1][place] = np.rint(16 + 219 * pixels[..., 0] / np.maximum(pixels[..., 3], 1e-6))
     np.save(folder / "masks.npy", masks)
-    return float((masks > 0).mean()) if case.use == "inpaint" else 0.0
+    np.save(folder / "lines.npy", lines)
+    # A mark of letters, half transparent, in the upper right corner.
+    mark = np.zeros(masks.shape[1:], np.uint8)
+    style = SubtitleStyle("latin", None, case.height * 0.13, (1.0, 1.0, 1.0))
+    alpha = draw_text("vswipe", style, case.width * 0.3, case.height * 0.4).pixels[..., 3]
+    h, w = alpha.shape
+    mark[case.height // 16 :, -w - case.width // 24 :][:h, :w] = np.rint(128 * alpha)
+    np.save(folder / "mark.npy", mark)
+    shares = {"empty": 0.0, "deblend": (mark > 0).mean()}
+    return float(shares.get(case.use, (masks > 0).mean()))
 
 
 def run(vspipe: Path, options: dict[str, Any]) -> tuple[float, int]:
@@ -199,32 +228,58 @@ def look_inside(options: dict[str, Any]) -> dict[str, float]:
 
 
 def child(options: dict[str, str]) -> None:
-    """Run one chunk's worth of frames inside Python, compare some with the source, print the engine's stage times."""
+    """Run some frames inside Python, compare them with the source, print the engine's stage times."""
     import vapoursynth as vs
 
+    stages = {"analysis": analyse(options)} if options["use"] == "deblend" else {}
     runpy.run_path(str(SCENE), init_globals={**options, "use": "source"})
     source = vs.get_output(0)[0]
     runpy.run_path(str(SCENE), init_globals=options)
-    erased = vs.get_output(0)[0]
-    masks = np.load(Path(options["folder"]) / "masks.npy")
+    filtered = vs.get_output(0)[0]
     count = min(len(source), 48)
     start = time.perf_counter()
     for n in range(count):
-        mask = masks[n // int(options["hold"]) % len(masks)] > 0
-        if options["use"] == "empty":
-            mask = np.zeros_like(mask)
-        with source.get_frame(n) as before, erased.get_frame(n) as after:
-            different = np.asarray(before[0]) != np.asarray(after[0])
-        # The engine grows the mask by a pixel.
-        allowed = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        if (different & ~allowed).any() or (mask.any() and not different.any()):
-            raise SystemExit(f"frame {n} is wrong: the outputs must agree outside the mask and differ inside")
+        with source.get_frame(n) as before, filtered.get_frame(n) as after:
+            check(n, np.asarray(before[0]), np.asarray(after[0]), options)
     seconds = time.perf_counter() - start
-    stages: dict[str, float] = {}
     for thing in gc.get_objects():
         if type(thing).__name__ == "Pipeline" and hasattr(thing, "timings"):
-            stages = {stage: spent / count for stage, spent in thing.timings.items()}
+            stages |= {stage: spent / count for stage, spent in thing.timings.items()}
     print(json.dumps({**stages, "wall": seconds / count}))
+
+
+def analyse(options: dict[str, str]) -> float:
+    """Write the file of the mark; seconds from the call to the first frame."""
+    import vapoursynth as vs
+
+    start = time.perf_counter()
+    runpy.run_path(str(SCENE), init_globals={**options, "use": "analyse"})
+    vs.get_output(0)[0].get_frame(0).close()
+    return time.perf_counter() - start
+
+
+def check(n: int, before: np.ndarray, after: np.ndarray, options: dict[str, str]) -> None:
+    """Stops unless luma is equal outside what may be erased and differs inside; a mask must cover the letters."""
+    use, hold = options["use"], int(options["hold"])
+    if use == "deblend":
+        mask = np.load(Path(options["folder"]) / "mark.npy") > 0
+    else:
+        masks = np.load(Path(options["folder"]) / "masks.npy", mmap_mode="r")
+        mask = masks[n // hold % len(masks)] > 0
+    if use == "submask":
+        if after[mask].mean() < 0.8 * 255:
+            raise SystemExit(f"frame {n} is wrong: the mask must cover the letters")
+        return
+    if use == "empty":
+        mask = np.zeros_like(mask)
+    # The engine grows the mask by a pixel; what is found by itself is found at 360 lines.
+    reach = 3 if use in ("inpaint", "empty") else 1 + 24 * before.shape[0] // 1080
+    allowed = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    different = before != after
+    # What is under a mask that nothing was burnt into may come back as it was.
+    least = 0.5 if options["burnt"] else 0.001
+    if (different & ~allowed).any() or (mask.any() and different[mask].mean() < least):
+        raise SystemExit(f"frame {n} is wrong: the outputs must agree outside the mask and differ inside")
 
 
 def table(timed: list[Timed]) -> str:
