@@ -7,6 +7,7 @@ import torch
 from vswipe.nets import create
 from vswipe.nets import sttn as module
 from vswipe.nets.autosttn import DIVISIONS as AUTO
+from vswipe.nets.autosttn import complete
 from vswipe.nets.sttn import DIVISIONS, Attention, _attend, _from_patches, _to_patches
 
 
@@ -87,3 +88,37 @@ def test_frames_encoded_and_rendered_alone_are_those_of_the_window(name: str) ->
         features = net.transform(torch.cat([net.encode(*one) for one in alone], 1), masks)
         some = net.render(features[:, 1:2], *alone[1])
     torch.testing.assert_close(some, every[:, 1:2], atol=1e-5, rtol=0)
+
+
+def test_completion_by_hand() -> None:
+    torch.manual_seed(0)
+    frames, known = torch.rand(2, 3, 37, 50), torch.ones(2, 1, 37, 50)
+    torch.testing.assert_close(complete(frames, known), frames)
+    known[..., 10:20, 12:40] = 0
+    changed = torch.where(known > 0, frames, torch.rand_like(frames))
+    out = complete(frames, known)
+    torch.testing.assert_close(out, complete(changed, known))  # what is hidden has no say
+    assert torch.equal(out[..., 20:, :], frames[..., 20:, :])
+    assert out.min() >= frames.min()
+    assert out.max() <= frames.max()
+    flat = torch.full_like(frames, 0.3)
+    torch.testing.assert_close(complete(torch.where(known > 0, flat, frames), known), flat)
+    torch.testing.assert_close(complete(frames, torch.zeros_like(known)), torch.zeros_like(frames))
+
+
+def test_what_auto_sttn_sees_as_text_is_completed() -> None:
+    torch.manual_seed(0)
+    net = create("autosttn", own=True, width=0.125, depth=1)
+    frames = torch.full((1, 2, 3, 32, 64), 0.25)
+    frames[..., 10:14, 20:40] = 1
+    with torch.inference_mode():
+        out, seen = net.erase(frames)
+        torch.testing.assert_close(out, frames, atol=1e-6, rtol=0)
+        assert (seen < -2).all()
+        # A head that takes bright pixels for text and adds nothing.
+        bright = torch.where(frames[0, :, :1] > 0.5, 20.0, -20.0)
+        net.head.forward = lambda features, flat: (torch.zeros_like(flat), bright)
+        torch.testing.assert_close(net.erase(frames)[0], torch.full_like(frames, 0.25), atol=1e-4, rtol=0)
+        assert torch.equal(net(frames), net.erase(frames)[0])
+    with pytest.raises(ValueError, match="autosttn: own must be True to say where text is, got False"):
+        create("autosttn", width=0.125, depth=1).erase(frames)

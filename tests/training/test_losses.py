@@ -32,7 +32,7 @@ def test_a_crop_without_a_hole_costs_nothing(window):
 
 
 def test_every_term_is_zero_for_the_truth_and_has_a_gradient_elsewhere(window):
-    every = losses.Weights(1, 1, 1, 1, 1, 1, 0, 0)
+    every = losses.Weights(1, 1, 1, 1, 1, 1)
     exact = {**window, "source": window["truth"]}
     total, terms = losses.weighted_sum(every, window["truth"], exact)
     assert total.item() == pytest.approx(0, abs=1e-6)
@@ -88,6 +88,30 @@ def test_logo_loss_by_hand():
     assert losses.logo_loss(steady, source).item() == pytest.approx(0, abs=1e-7)
     low = 1 / (1 + np.exp(4))  # sigmoid(-8 / 2): no difference at all
     assert losses.logo_loss(now_and_then, source).item() == pytest.approx(0.25 * (1 - low) ** 2, abs=1e-4)
+
+
+def test_logo_loss_leaves_out_where_the_mark_comes_or_goes():
+    source = torch.zeros(1, 4, 3, 4, 4)
+    now_and_then = source.clone()
+    now_and_then[:, ::2] = 0.5
+    mask = torch.zeros(1, 4, 1, 4, 4)
+    mask[:, ::2, :, :, :2] = 1
+    everywhere = losses.logo_loss(now_and_then, source).item()
+    assert losses.logo_loss(now_and_then, source, torch.ones_like(mask)).item() == pytest.approx(everywhere)
+    assert losses.logo_loss(now_and_then, source, mask).item() == pytest.approx(everywhere / 2)
+
+
+def test_perception_loss_by_hand(window):
+    mask = torch.zeros(2, 1, 1, 4, 4)
+    mask[:, :, :, :1, :2] = 1
+    half = torch.zeros_like(mask)
+    assert losses.perception_loss(half, mask).item() == pytest.approx(np.log(2), abs=1e-6)
+    assert losses.perception_loss((mask - 0.5) * 40, mask).item() == pytest.approx(0, abs=1e-6)
+    # 2 of 16 pixels missed: an eighth of half the weight, and all of a quarter.
+    missed = losses.perception_loss(torch.full_like(mask, -20.0), mask).item()
+    assert missed == pytest.approx(20 * (0.5 / 8 + 0.25), rel=1e-4)
+    with pytest.raises(ValueError, match=r"weighted_sum: perception must be 0 for a network .* got 1\.0"):
+        losses.weighted_sum(losses.Weights(perception=1.0), window["base"], window)
 
 
 def test_discriminator_and_hinge():

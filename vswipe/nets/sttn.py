@@ -8,7 +8,7 @@ published `sttn.pth`, including that hidden patches are attended to like any oth
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -139,7 +139,7 @@ class Transformer(nn.Module):
         width: multiplier of all channel counts.
         depth: transformer blocks.
         divisions, patches: patch sizes by number or in cells; one of them.
-        head: end in a full-resolution residual head.
+        head: our own end at full resolution, made from the decoder's channels; None: the published one.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Transformer(nn.Module):
         depth: int,
         divisions: Pairs | None,
         patches: Pairs | None,
-        head: bool,
+        head: Callable[[int], Any] | None,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -174,11 +174,11 @@ class Transformer(nn.Module):
             Up(narrow, narrow),
             nn.LeakyReLU(SLOPE),
         ]
-        if not head:
+        if head is None:
             decoder.append(nn.Conv2d(narrow, 3, 3, padding=1))
         self.decoder = nn.Sequential(*decoder)
-        if head:
-            self.head = ResidualHead(narrow)
+        if head is not None:
+            self.head = head(narrow)
             he_init(self)
             for block in self.transformer:
                 assert isinstance(block, Block)
@@ -205,9 +205,8 @@ class STTN(Transformer):
 
     def __init__(self, own: bool = False, width: float = 1.0, depth: int = 8) -> None:
         spec = Spec("sttn", 20, 10, (32, 64) if own else (48, 48), base=own, kind="window", window=10)
-        super().__init__(
-            spec, 4 if own else 3, width, depth, None if own else DIVISIONS, PATCHES if own else None, head=own
-        )
+        super().__init__(spec, 4 if own else 3, width, depth, None if own else DIVISIONS, PATCHES if own else None,
+                         ResidualHead if own else None)  # fmt: skip
         self.own = own
         self.options: dict[str, Any] = {"own": own, "width": width, "depth": depth}
 

@@ -102,6 +102,11 @@ def call_mask_free(net: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return net(batch["drawn"], None)
 
 
+def call_perceiving(net: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Output of a network that sees the marks, and where it sees them."""
+    return net.erase(batch["drawn"])
+
+
 def revision() -> str:
     """Git revision of the checkout, "+" appended where files differ from it; "unknown" without git."""
     root = Path(__file__).resolve().parents[2]
@@ -213,9 +218,13 @@ class Trainer:
         rate = learning_rate(self.progress, settings.peak_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        seen = None
         with autocast(self.device, settings.half):
-            output = self.call(forward, batch)
-        total, terms = losses.weighted_sum(settings.weights, output, batch)
+            if settings.weights.perception:
+                output, seen = call_perceiving(self.net, batch)
+            else:
+                output = self.call(forward, batch)
+        total, terms = losses.weighted_sum(settings.weights, output, batch, seen)
         if self.critic is not None:
             total = total + settings.weights.adversarial * self._adversarial(output.float(), batch["truth"], terms)
         self.optimizer.zero_grad(set_to_none=True)

@@ -127,19 +127,34 @@ def temporal_l1(output: Tensor, truth: Tensor, mask: Tensor, flow: Tensor, relia
     return (masked_mean(change.abs(), both) / scale).mean()
 
 
-def logo_loss(output: Tensor, source: Tensor, threshold: float = 8 * LEVEL, softness: float = 2 * LEVEL) -> Tensor:
+def logo_loss(output: Tensor, source: Tensor, mask: Tensor | None = None, threshold: float = 8 * LEVEL,
+              softness: float = 2 * LEVEL) -> Tensor:  # fmt: skip
     """Variance over time of where the output differs from what came in, mean over pixels.
 
     Args:
         output, source: (B, T, C, H, W), 0..1.
+        mask: (B, T, 1, H, W); where it changes the mark comes or goes, and nothing is asked. None: it stays everywhere.
         threshold, softness: the difference is binarised by sigmoid((|d| - threshold) / softness), which has a gradient.
 
     A burnt-in mark stands still while it is shown: an eraser that writes here now and there in the next frame is
-    mistaken. An edit of nothing has no variance, so the L1 terms must stay. For windows in which the mark does not
-    change (mask-free networks, auto-STTN).
+    mistaken. An edit of nothing has no variance, so the L1 terms must stay. For mask-free networks (auto-STTN).
     """
     touched = torch.sigmoid(((output - source).abs().mean(2) - threshold) / softness)
-    return touched.var(1, unbiased=False).mean()
+    variance = touched.var(1, unbiased=False)
+    return variance.mean() if mask is None else (variance * (mask.amin(1) == mask.amax(1))[:, 0]).mean()
+
+
+def perception_loss(seen: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of where a mask-free network sees a mark, mean over pixels.
+
+    Args:
+        seen: logit, (B, T, 1, H, W).
+        mask: the same shape, 1 = mark.
+
+    A quarter of the weight is spread over the pixels of each kind, else the few of the mark count little at first.
+    """
+    each = F.binary_cross_entropy_with_logits(seen.float(), mask, reduction="none")
+    return 0.5 * each.mean() + 0.25 * (masked_mean(each, mask) + masked_mean(each, 1.0 - mask)).mean()
 
 
 class TemporalPatchGAN(nn.Module):
@@ -188,16 +203,19 @@ class Weights:
     laplacian: float = 0.0
     temporal: float = 0.0
     logo: float = 0.0
+    perception: float = 0.0
     adversarial: float = 0.0
 
 
-def weighted_sum(weights: Weights, output: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+def weighted_sum(weights: Weights, output: Tensor, batch: dict[str, Tensor],
+                 seen: Tensor | None = None) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
     """The loss of a batch, and its terms as numbers before weighting; "base" is the hole term of the base fill.
 
     Args:
         weights: of the terms; "adversarial" is the training loop's.
         output: (B, T, 3, H, W).
         batch: `dataset.collate`'s: truth, source, mask, base, flow, reliable.
+        seen: (B, T, 1, H, W), logit of a mark, of a network that says where it sees one.
     """
     output = output.float()
     truth, mask = batch["truth"], batch["mask"]
@@ -216,7 +234,12 @@ def weighted_sum(weights: Weights, output: Tensor, batch: dict[str, Tensor]) -> 
     if weights.temporal:
         terms["temporal"] = temporal_l1(output, truth, mask, batch["flow"], batch["reliable"], scale)
     if weights.logo:
-        terms["logo"] = logo_loss(output, batch["drawn"])
+        terms["logo"] = logo_loss(output, batch["drawn"], mask)
+    if weights.perception:
+        if seen is None:
+            raise ValueError("weighted_sum: perception must be 0 for a network that does not say where it sees a mark, "
+                             f"got {weights.perception}")  # fmt: skip
+        terms["perception"] = perception_loss(seen, mask)
     share = asdict(weights)
     total = torch.stack([share[name] * term for name, term in terms.items()]).sum()
     numbers = {name: float(term.detach()) for name, term in terms.items()}
