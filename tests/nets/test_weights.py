@@ -109,8 +109,10 @@ def test_foreign_safetensors_load(tmp_path: Path) -> None:
 
 def test_auto_finds_and_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "places", lambda: [tmp_path / "a", tmp_path / "b"])
-    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn_v1.safetensors"))
-    with pytest.raises(ValueError, match=r"create: no opn_v1\.safetensors for opn; searched .*a, .*b"):
+    monkeypatch.setitem(REGISTRY, "opn", Entry("opn:OPN", "opn_v1.safetensors", "", ("OPN.pth",)))
+    with pytest.raises(ValueError, match=r"^create: weights must be the path of a file for opn \(OPN\.pth or a file "
+                       r"trained with vswipe\), or opn_v1\.safetensors must be in \$VSWIPE_MODELS; got neither, and "
+                       r"none in .*a, .*b$"):  # fmt: skip
         create("opn", "auto")
     (tmp_path / "b").mkdir()
     path = save(create("opn", width=0.25), tmp_path / "b" / "opn_v1.safetensors")

@@ -22,24 +22,28 @@ class Entry:
         target: "module:Class" inside `vswipe.nets`.
         weights: file name of the installed weights, looked for by `weights="auto"`.
         sha256: of that file; empty = not checked.
+        published: names of the files that others published for it.
     """
 
     target: str
     weights: str
     sha256: str = ""
+    published: tuple[str, ...] = ()
 
 
 REGISTRY: dict[str, Entry] = {
-    "opn": Entry("opn:OPN", weights="opn_v1.safetensors"),
-    "tcn": Entry("tcn:TCN", weights="tcn_v1.safetensors"),
+    "opn": Entry("opn:OPN", weights="opn_v1.safetensors", published=("OPN.pth",)),
+    "tcn": Entry("tcn:TCN", weights="tcn_v1.safetensors", published=("TCN.pth",)),
     "rnot": Entry(
         "rnot:RNoT",
         weights="rnot_v1.safetensors",
         sha256="79fdbb123b248118b7917151650938cb6ec962620fdf5ede6cb7b9cc520bd128",
     ),
-    "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors"),
-    "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors"),
-    "autosttn": Entry("autosttn:AutoSTTN", weights="autosttn_v1.safetensors"),
+    "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors", published=("*_gen.pth",)),
+    "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors", published=("sttn.pth",)),
+    "autosttn": Entry(
+        "autosttn:AutoSTTN", weights="autosttn_v1.safetensors", published=("detext_trial.pth", "infer_model.pth")
+    ),
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",

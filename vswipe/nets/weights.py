@@ -58,8 +58,7 @@ def load(name: str, weights: str | Path, options: Mapping[str, Any] | None = Non
     if weights == "auto":
         found = find(name)
         if found is None:
-            where = ", ".join(str(p) for p in places())
-            raise ValueError(f"create: no {entry(name).weights} for {name}; searched {where}: give weights= or none")
+            raise ValueError(_what_to_give(name))
         path = found
         _check_hash(path, entry(name).sha256)
     if not path.is_file():
@@ -70,6 +69,14 @@ def load(name: str, weights: str | Path, options: Mapping[str, Any] | None = Non
     net = build(name, options)
     _fill(net, state, path)
     return net
+
+
+def _what_to_give(name: str) -> str:
+    """The line for whoever asks for installed weights that are not there."""
+    known, where = entry(name), ", ".join(str(p) for p in places())
+    files = " or ".join((*known.published, "a file trained with vswipe"))
+    return (f"create: weights must be the path of a file for {name} ({files}), or {known.weights} must be in "
+            f"$VSWIPE_MODELS; got neither, and none in {where}")  # fmt: skip
 
 
 def save(net: nn.Module, path: str | Path, half: bool = True, settings: Mapping[str, Any] | None = None) -> Path:
