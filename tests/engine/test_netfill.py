@@ -72,6 +72,9 @@ def networks(name: str, own: bool = True) -> tuple[Any, Any]:
         torch.nn.init.normal_(net.head.last.weight, std=0.2)
     for block in getattr(net, "transformer", []):
         block.attention.output_linear[0].weight.data.mul_(30)  # other frames are to matter
+    if first == "opn":  # here too: untrained, what is read hardly shows
+        net.Encoder.val3.input_conv.weight.data.mul_(20)
+        net.Encoder.key3.input_conv.weight.data.mul_(5)
     if not second:
         return net, None
     post = create(second, own=True, width=0.125)
