@@ -9,7 +9,8 @@
 
 Drawn: every clip of 40 frames or more with the scripts in turn, styles and sizes as in training but with
 the held-out fonts and the phrases of `fonts.SCRIPTS`; x264 at CRF 18 to 23. A truth pixel (opacity above 0.1) is
-found if the mask has a pixel within 2 px; a mask pixel is false if no stroke and no plate lies within 2 px.
+found if the mask has a pixel within 2 px; a mask pixel is false if no stroke and no plate lies within 2 px. Plates are
+counted by themselves: how much of them is marked.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def draw(index: int, name: str, held_out: bool = True) -> tuple[Planes, list[Lin
 
 def measure(masks: list[np.ndarray | None], lines: list[Line], size: tuple[int, int]) -> dict[str, Any]:
     """Pixel counts over the clip, and the error of each line's ends."""
-    truth_pixels = found = answer = false = wrong = 0
+    truth_pixels = found = answer = false = wrong = plate = plate_found = 0
     empty = np.zeros(size, np.uint8)
     for n, mask in enumerate(masks):
         strokes, box = draw_labels(lines, n, size)
@@ -113,6 +114,8 @@ def measure(masks: list[np.ndarray | None], lines: list[Line], size: tuple[int, 
         given = empty if mask is None else mask
         truth_pixels += int(truth.sum())
         found += int((truth & (cv2.dilate(given, TOLERANCE) > 0)).sum())
+        plate += int((box > TRUTH).sum())
+        plate_found += int(((box > TRUTH) & (given > 0)).sum())
         answer += int(given.sum())
         false += int((given.astype(bool) & (cv2.dilate(allowed, TOLERANCE) == 0)).sum())
         wrong += int(bool(truth.any()) != bool(given.any()))
@@ -122,6 +125,8 @@ def measure(masks: list[np.ndarray | None], lines: list[Line], size: tuple[int, 
         "answer": answer,
         "false": false,
         "wrong": wrong,
+        "plate": plate,
+        "plate_found": plate_found,
         "frames": len(masks),
         "ends": [error for line in lines for error in line_ends(masks, line, lines)],
     }
@@ -257,12 +262,14 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Totals over clips, by script and by style."""
 
     def total(part: list[dict[str, Any]]) -> dict[str, Any]:
-        sums = {k: sum(row[k] for row in part) for k in ("truth", "found", "answer", "false", "wrong", "frames")}
+        sums = {k: sum(row[k] for row in part) for k in
+                ("truth", "found", "answer", "false", "wrong", "frames", "plate", "plate_found")}  # fmt: skip
         ends = [e for row in part if "fade" not in row["style"] for e in row["ends"]]
         return {
             "clips": len(part),
             "recall": round(sums["found"] / max(sums["truth"], 1), 4),
             "precision": round(1 - sums["false"] / max(sums["answer"], 1), 4),
+            "plates": round(sums["plate_found"] / sums["plate"], 4) if sums["plate"] else None,
             "presence_wrong": round(sums["wrong"] / max(sums["frames"], 1), 4),
             "ends": len(ends),
             "ends_within_1": round(float(np.mean([abs(e) <= 1 for e in ends])), 4) if ends else None,

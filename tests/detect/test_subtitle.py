@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vswipe.detect.masks import BlockMasks
 from vswipe.detect.perceive import Evidence
 from vswipe.detect.subtitle import (
     BLOCK,
-    BlockMasks,
     DetectorPlan,
     DetectorSettings,
     Event,

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from vswipe.detect.backing import Backing, find_backings
+from vswipe.detect.masks import BlockMasks
 from vswipe.detect.perceive import Evidence, Perception
-from vswipe.detect.subtitle import KEY, BlockMasks, DetectorPlan, DetectorSettings, Event, choose, find_events
+from vswipe.detect.subtitle import KEY, DetectorPlan, DetectorSettings, Event, choose, find_events
 from vswipe.detect.tracks import Row, find_rows
 from vswipe.detect.working import WorkingFrame, WorkingSize, working_frame
 from vswipe.nets.textseg import RADIUS
@@ -105,13 +107,16 @@ class SubtitleDetector:
         keys = self.plan.keys(start)
         evidence = dict(zip(keys, self._pool.map(lambda n: self._evidence(n, frames), keys), strict=True))
         rows = {n: self._rows(n, evidence[n]) for n in keys}
-        events = []
+        events: list[Event] = []
+        backings: list[Backing] = []
         if any(rows.values()):
             size = self.size
             lumas = {n: frames[n].luma[: size.height, : size.width] for n in self.plan.window(start)}
             linked = self._links(frames)
             events = find_events(start, self.plan, evidence, rows, lumas, linked, self.size)
-        made = BlockMasks(self._choose(events, self._settings, self.size), self.size, self._dilate)
+            events = self._choose(events, self._settings, self.size)
+            backings = find_backings(events, self.plan, evidence, lumas, linked)
+        made = BlockMasks(events, self.size, self._dilate, backings)
         with self._lock:
             self._blocks[start] = made
             while len(self._blocks) > BLOCKS_KEPT:

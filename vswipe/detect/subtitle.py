@@ -30,9 +30,6 @@ LEAST_CORE = 25
 TALLEST = 0.36
 """Share of the height that three joined lines of the largest size take; what is taller and no column is a texture."""
 
-STROKE, FAINT = 0.25, 0.12
-"""Pooled probability that makes a stroke, and from which pixels connected to one belong to it."""
-
 _BESIDE = 0.1  # share of the certainty asked for that a part beside a sure line needs
 
 Region = tuple[int, int, int, int]
@@ -238,56 +235,3 @@ def _plate(track: Track, core: np.ndarray) -> np.ndarray:
         return np.zeros_like(plate)
     closed = cv2.morphologyEx(plate.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return closed > 0
-
-
-def connected(strokes: np.ndarray) -> np.ndarray:
-    """Pooled probabilities (h, w) with those from `FAINT` on, where connected to a stroke, raised to `STROKE`."""
-    faint = (strokes >= FAINT).astype(np.uint8)
-    _, labels = cv2.connectedComponents(faint, connectivity=8)
-    kept = np.unique(labels[strokes >= STROKE])
-    inside = np.isin(labels, kept[kept > 0])
-    return np.where(inside, strokes * np.float32(STROKE / FAINT), 0).astype(np.float32)
-
-
-class BlockMasks:
-    """The masks of a block at full size, made event by event and kept.
-
-    Args:
-        events: of the block.
-        size: of the clip.
-        dilate: full pixels that masks are grown by.
-    """
-
-    def __init__(self, events: Sequence[Event], size: WorkingSize, dilate: int = 0) -> None:
-        self.events = events
-        self.size = size
-        self.dilate = dilate
-        self._made: dict[tuple[int, ...], np.ndarray] = {}
-
-    def mask(self, n: int) -> np.ndarray | None:
-        """(H, W) uint8 at full size, 1 = erase; the same array for frames that show the same lines; None: nothing."""
-        shown = tuple(i for i, event in enumerate(self.events) if event.first <= n <= event.last)
-        if not shown:
-            return None
-        if shown not in self._made:
-            self._made[shown] = self._draw(shown)
-        return self._made[shown]
-
-    def _draw(self, shown: Sequence[int]) -> np.ndarray:
-        out = np.zeros((self.size.full_height, self.size.full_width), np.uint8)
-        for i in shown:
-            event = self.events[i]
-            h, w = event.strokes.shape
-            sx, sy = self.size.full_width / self.size.width, self.size.full_height / self.size.height
-            left, top = round(event.left * sx), round(event.top * sy)
-            right = min(round((event.left + w) * sx), self.size.full_width)
-            bottom = min(round((event.top + h) * sy), self.size.full_height)
-            share = np.maximum(connected(event.strokes), event.plate)
-            if (right - left, bottom - top) != (w, h):
-                share = cv2.resize(share, (right - left, bottom - top), interpolation=cv2.INTER_CUBIC)
-            part = out[top:bottom, left:right]
-            part |= (share >= STROKE).astype(np.uint8)
-        if self.dilate:
-            kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * self.dilate + 1, 2 * self.dilate + 1))
-            out = cv2.dilate(out, kernel)
-        return out

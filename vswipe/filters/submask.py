@@ -13,8 +13,9 @@ import numpy as np
 import vapoursynth as vs
 
 from vswipe.detect.detector import SubtitleDetector
+from vswipe.detect.masks import BlockMasks
 from vswipe.detect.perceive import Perception
-from vswipe.detect.subtitle import BLOCK, CLASSES, BlockMasks, DetectorSettings
+from vswipe.detect.subtitle import BLOCK, CLASSES, DetectorSettings
 from vswipe.detect.working import WorkingFrame
 from vswipe.engine.picture import PictureFormat
 from vswipe.engine.ring import FrameRing
