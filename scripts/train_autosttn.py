@@ -33,7 +33,8 @@ SETTINGS = Settings(
     weights=Weights(hole=1.0, valid=0.3, gradient=0.3, logo=0.5, perception=1.0),
     batch=2,
     pool=96,
-    peak_rate=3e-3,
+    peak_rate=2e-3,
+    slower={"transformer.": 0.1},  # see train_sttn.py
 )
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ class Settings:
         weights: of the losses.
         batch: windows per step.
         peak_rate: of AdamW.
+        slower: beginning of parameters' names -> share of the rate that they learn at. Adam moves every weight by about
+            the rate, however small it is.
         betas: of AdamW; the second is short-lived because runs are short.
         decay: of the averaged weights, per step.
         clip_norm: gradients longer than this are shortened.
@@ -65,6 +67,7 @@ class Settings:
     weights: losses.Weights = field(default_factory=losses.Weights)
     batch: int = 4
     peak_rate: float = 1e-3
+    slower: dict[str, float] = field(default_factory=dict)
     betas: tuple[float, float] = (0.9, 0.99)
     decay: float = 0.998
     clip_norm: float = 1.0
@@ -107,6 +110,22 @@ def call_perceiving(net: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]
     return net.erase(batch["drawn"])
 
 
+def parameter_groups(net: nn.Module, slower: dict[str, float]) -> list[dict[str, Any]]:
+    """The parameters for an optimiser, together where they learn at the same share of the rate; no group is empty.
+
+    Raises:
+        ValueError: no parameter's name begins so.
+    """
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        start = max((s for s in slower if name.startswith(s)), key=len, default="")
+        groups.setdefault(start, []).append(parameter)
+    for start in slower:
+        if start not in groups:
+            raise ValueError(f"Trainer: slower must name parameters of the network, got {start}")
+    return [{"params": parameters, "share": slower.get(start, 1.0)} for start, parameters in groups.items()]
+
+
 def revision() -> str:
     """Git revision of the checkout, "+" appended where files differ from it; "unknown" without git."""
     root = Path(__file__).resolve().parents[2]
@@ -146,7 +165,8 @@ class Trainer:
                 if parameter.dim() == 4:
                     parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.call = call or (call_mask_free if spec(net).mask_free else call_inpaint)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), settings.peak_rate, settings.betas, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(parameter_groups(net, settings.slower), settings.peak_rate, settings.betas,
+                                           weight_decay=0.0)  # fmt: skip
         self.average = Average(self.net, settings.decay)
         self.critic: losses.TemporalPatchGAN | None = None
         if settings.weights.adversarial:
@@ -217,7 +237,7 @@ class Trainer:
         settings = self.settings
         rate = learning_rate(self.progress, settings.peak_rate)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         seen = None
         with autocast(self.device, settings.half):
             if settings.weights.perception:
