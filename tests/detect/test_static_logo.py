@@ -74,7 +74,33 @@ def test_bars_and_borders_are_no_marks() -> None:
         frame[:16] = frame[-16:] = 16
         frame[16:-16, :2] = 60
     assert find_marks(frames).marks == ()
-    assert picture_area(frames)[:2] == (16, HEIGHT - 16)
+    assert picture_area(frames)[:2] == (20, HEIGHT - 20)
+
+
+def test_the_coded_edge_of_a_bar_is_no_picture() -> None:
+    """Coding lets a line of the bar vary; if it counted as picture, so would the bar's edge, which never moves."""
+    rng = np.random.default_rng(5)
+    frames = []
+    for k in range(COUNT):
+        frame = scene(k).copy()
+        frame[:16] = 16
+        frame[15] += rng.uniform(-6, 6, WIDTH)
+        frames.append(np.rint(frame).astype(np.uint8))
+    top, bottom, _, _ = picture_area(frames)
+    assert 18 < top <= 20
+    assert bottom == HEIGHT
+
+
+def test_a_shore_that_the_camera_follows_is_no_mark() -> None:
+    """In one shot an edge along the motion stays where it is; a mark with edges both ways is found all the same."""
+    wide = np.hstack([scene(k) for k in range(6)])
+    wide = cv2.GaussianBlur(wide, (0, 0), 3)
+    for height, expected in ((3, ()), (24, ("a mark",))):
+        frames = [np.ascontiguousarray(wide[:, 5 * k : 5 * k + WIDTH]) for k in range(48)]
+        for frame in frames:
+            frame[50 : 50 + height, 60 : 60 + (120 if height == 3 else 30)] += 40
+        found = find_marks([np.clip(np.rint(frame), 0, 255).astype(np.uint8) for frame in frames])
+        assert len(found.marks) == len(expected), height
 
 
 def test_subtitles_are_no_marks() -> None:

@@ -26,7 +26,7 @@ from vswipe.detect.static_opaque import fixed_patches
 MIN_STATES = 8
 """Different backgrounds below which nothing can be told."""
 
-UNKNOWN_SHARE = 0.5
+UNKNOWN_SHARE = 0.25
 """Share of the picture with too few backgrounds from which on "nothing found" becomes "unknown"."""
 
 
@@ -76,6 +76,7 @@ _BORDER = 3  # px left out at the sides
 _NEAR_BORDER, _THIN = 8, 6  # px
 _ALONG_SIDE = 0.3  # share of a side
 _BAR_SPREAD, _BAR_DARK, _BAR_SHARE = 6.0, 40.0, 0.97
+_BAR_EDGE = 4  # px: coding mixes a bar and the picture across its edge, an edge that never moves
 _PART_FRAMES = 48  # samples of a part: an opaque mark needs many backgrounds
 
 
@@ -181,14 +182,18 @@ def _opaque_marks(lumas: Sequence[np.ndarray], scenes: np.ndarray) -> list[Found
 
 
 def picture_area(lumas: Sequence[np.ndarray]) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of the picture without black bars."""
+    """Top, bottom, left and right of the picture without black bars and what coding has mixed with them."""
     stack = np.stack(lumas[:: max(1, len(lumas) // 24)]).astype(np.float32)
     low, high = np.percentile(stack, (2, 98), axis=0)
     bar = (high - low < _BAR_SPREAD) & (high < _BAR_DARK)
 
     def edges(lines: np.ndarray) -> tuple[int, int]:
         inside = np.flatnonzero(lines <= _BAR_SHARE)
-        return (0, len(lines)) if inside.size == 0 else (int(inside[0]), int(inside[-1]) + 1)
+        if inside.size == 0:
+            return 0, len(lines)
+        first, last = int(inside[0]), int(inside[-1]) + 1
+        first, last = first + _BAR_EDGE * (first > 0), last - _BAR_EDGE * (last < len(lines))
+        return (first, last) if first < last else (0, len(lines))
 
     top, bottom = edges(bar.mean(1))
     left, right = edges(bar[top:bottom].mean(0))
@@ -205,7 +210,8 @@ def _parts(count: int) -> list[list[int]]:
 
 
 def _marks(evidence: Evidence, rules: _Rules, lumas: Sequence[np.ndarray], scenes: np.ndarray) -> list[FoundMark]:
-    if len(set(scenes.tolist())) < rules.scenes:
+    num_scenes = len(set(scenes.tolist()))
+    if num_scenes < rules.scenes:
         return []
     height, width = evidence.states.shape
     enough = evidence.states >= rules.states
@@ -234,7 +240,8 @@ def _marks(evidence: Evidence, rules: _Rules, lumas: Sequence[np.ndarray], scene
         area = _filled((weak | belongs) & here)
         if _in_still_scene(evidence, rules, area, core, inside):
             continue
-        if rules.scenes and _is_line(evidence, weak & here):
+        # A shore or a kerb stays where it is when the camera moves along it; cuts tell it from a mark of one direction.
+        if (rules.scenes or num_scenes < _CUTS.scenes) and _is_line(evidence, weak & here):
             continue
         if rules.scenes and _scenes_with(evidence, weak & here, lumas, scenes) < rules.scenes:
             continue
@@ -283,7 +290,8 @@ def _partly_shown(evidence: Evidence, lumas: Sequence[np.ndarray]) -> list[list[
 
 
 def _is_line(evidence: Evidence, where: np.ndarray) -> bool:
-    """Whether edges run one way: what ever other subtitles have in common is where their lines begin and end."""
+    """Whether edges run one way: what ever other subtitles have in common is where their lines begin and end, and what
+    moves along its own edges seems to stand still."""
     fields = evidence.constant + np.float32(evidence.spread[0]) * evidence.slope
     across, along = ((field[where] ** 2).sum() for field in fields)
     return bool(min(across, along) < _ONE_WAY * (across + along))
