@@ -12,7 +12,6 @@ from vswipe.restore.deblend import (
     MAX_ALPHA,
     Mark,
     PlaneView,
-    coding_noise,
     divide,
     estimate_mark,
     faded,
@@ -109,10 +108,3 @@ def test_a_still_clip_is_filled_and_not_divided() -> None:
         back = divide(plane, shown, behind, weight, (0, 255))
         # The opacity cannot be known; whatever was taken, the smooth fill bounds the harm.
         assert np.abs(back - behind).mean() < 0.5 * np.abs(shown - behind).mean() + 1
-
-
-def test_coding_noise_is_that_of_the_flattest() -> None:
-    rng = np.random.default_rng(0)
-    weight = np.repeat(np.linspace(0.01, 1, 50, dtype=np.float32)[None], 200, 0)
-    errors = rng.normal(0, np.where(weight > 0.85, 1.5, 10), weight.shape)
-    assert coding_noise(errors, weight) == pytest.approx(2.25, rel=0.2)

@@ -11,6 +11,7 @@ import pytest
 
 from vswipe.restore.deblend import Mark, PlaneMark
 from vswipe.restore.logofile import LogoFormat, load_logo, save_logo
+from vswipe.restore.mark_errors import ErrorLaw
 
 FORM = LogoFormat(64, 48, "YUV", 1, 1)
 
@@ -21,8 +22,8 @@ def mark() -> Mark:
     for shape in ((16, 24), (8, 12), (8, 12)):
         hole = (rng.random(shape) > 0.5).astype(np.uint8)
         n = int(hole.sum())
-        alpha, light, residual = (rng.random(n).astype(np.float32) for _ in range(3))
-        planes.append(PlaneMark(hole, alpha, light, residual, rng.random((n, 3)).astype(np.float32), 2.5))
+        alpha, light = (rng.random(n).astype(np.float32) for _ in range(2))
+        planes.append(PlaneMark(hole, alpha, light, rng.random((n, 3)).astype(np.float32), ErrorLaw(0.5, 1.5, 2.5)))
     return Mark(4, 8, 16, 24, tuple(planes))
 
 
@@ -32,8 +33,9 @@ def test_round_trip(tmp_path: Path) -> None:
     back = load_logo(path, FORM)
     assert len(back) == 2
     for plane, other in zip(back[1].planes, mark().planes, strict=True):
-        for name in ("hole", "alpha", "light", "residual", "covariance", "noise"):
+        for name in ("hole", "alpha", "light", "covariance"):
             assert np.array_equal(getattr(plane, name), getattr(other, name)), name
+        assert plane.law == other.law
     picture = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_UNCHANGED)
     assert picture.shape == (48, 64, 4)
     assert picture[..., 3][4:20, 8:32].any()

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from vswipe.ops.morphology import shrink_any
+from vswipe.restore.mark_errors import ErrorLaw, learn_errors
 from vswipe.restore.membrane import Membrane
 
 HARD_ALPHA = 0.9
@@ -36,7 +37,6 @@ _PRIOR_WEIGHT = 0.05
 _PRIOR_STEP = 4  # levels
 _MARGIN = 24  # px around a hole
 _BATCH = 16  # frames filled at once
-_LEAST_FILL_VARIANCE = 0.5
 _LEARNT_FROM = 0.85  # strength of frames that a mark is learnt from
 
 
@@ -48,27 +48,26 @@ class PlaneMark:
         hole: (h, w) uint8, 1 = what is written, inside the mark's box.
         alpha: (N,) float32, opacity, 0..0.97.
         light: (N,) float32, aW in 8-bit levels of the plane's own range (float chroma + 128).
-        residual: (N,) float32, variance of J - aW - (1 - a)B over the fit, levels squared at weight 1.
         covariance: (N, 3) float32, of (light, light), (light, -slope) and (slope, slope), see `division_variance`.
-        noise: variance of the source's coding noise, levels squared.
+        law: how wrong its samples and the fill are.
     """
 
     hole: np.ndarray
     alpha: np.ndarray
     light: np.ndarray
-    residual: np.ndarray
     covariance: np.ndarray
-    noise: float
+    law: ErrorLaw
 
-    def division_variance(self, behind: np.ndarray) -> np.ndarray:
+    def division_variance(self, behind: np.ndarray, weight: np.ndarray | float = 0.0) -> np.ndarray:
         """Expected squared error of the division where the picture behind is `behind`, (N, T), levels squared.
 
-        The variance of (light + slope I), slope = 1 - a, and of the noise, both through 1 / (1 - a).
+        The variance of (light + slope I), slope = 1 - a, and of the noise at this weight (0: over textured ground),
+        both through 1 / (1 - a).
         """
         gain = 1 / (1 - self.alpha[:, None])
         c0, c1, c2 = (self.covariance[:, k, None] for k in range(3))
         fit = np.maximum(c0 + 2 * c1 * behind + c2 * behind * behind, 0)
-        return gain * gain * (np.float32(self.noise) + fit)
+        return gain * gain * (self.law.coding(weight) + fit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +157,10 @@ def _blurred(stack: np.ndarray, side: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A plane's regression before the noise is known: see `PlaneMark`; `errors` are its residuals (N, T)."""
+    """A plane's regression before its errors are known: see `PlaneMark`; `errors` are its residuals (N, T)."""
 
     alpha: np.ndarray
     light: np.ndarray
-    residual: np.ndarray
     covariance: np.ndarray
     errors: np.ndarray
 
@@ -207,7 +205,7 @@ def fit_plane(shown: np.ndarray, behind: np.ndarray, weight: np.ndarray, hole: n
     n00, n01, n11 = total + extra[0, 0], m_b + extra[0, 1], m_bb + extra[1, 1] + ridge
     determinant = np.maximum(n00 * n11 - n01 * n01, 1e-6)
     covariance = np.stack([more * n11 / determinant, -more * n01 / determinant, more * n00 / determinant], 1)
-    return Fit(*(x.astype(np.float32) for x in (clipped, light, residual, covariance, errors)))
+    return Fit(*(x.astype(np.float32) for x in (clipped, light, covariance, errors)))
 
 
 def _smooth(values: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarray:
@@ -257,17 +255,6 @@ def strengths(shown: np.ndarray, behind: np.ndarray, weight: np.ndarray, plane: 
     return top / ((weight * effect * effect).sum(0) + 1e-3)
 
 
-def coding_noise(errors: np.ndarray, weight: np.ndarray) -> float:
-    """Variance of the coding noise, levels squared: what is left where surroundings are flattest and the fill is right.
-
-    Args:
-        errors: (N, T), residuals of a fit.
-        weight: (N, T).
-    """
-    flat = weight >= np.quantile(weight[:: max(1, len(weight) // 4000)], 0.9)
-    return float(np.clip(np.median(errors[flat] ** 2) / 0.455, 0.08, 16.0))
-
-
 def estimate_mark(
     planes: Sequence[np.ndarray], hole: np.ndarray, top: int, left: int, scale: float, shared: int, prior: bool
 ) -> Mark | None:
@@ -310,15 +297,14 @@ def estimate_mark(
         if not tight.any():
             return None
         hole = cv2.dilate(tight, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
-    noise = coding_noise(first.errors, _stacked(seen)[2][:, used])
     out = []
     for k, plane in enumerate(planes):
         if k < shared:
-            out.append(_plane_mark(hole, _part(first, k, shared), noise))
+            out.append(_plane_mark(hole, _part(first, k, shared), seen[k][2][:, used]))
             continue
         alpha = np.zeros(hole.shape, np.float32)
         alpha[hole > 0] = _part(first, 0, shared).alpha
-        out.append(_chroma_mark(plane[..., used], hole, alpha, noise))
+        out.append(_chroma_mark(plane[..., used], hole, alpha))
     return Mark(top, left, hole.shape[0], hole.shape[1], tuple(out))
 
 
@@ -339,11 +325,11 @@ def _repeated(hole: np.ndarray, shared: int) -> np.ndarray:
 def _part(fit: Fit, k: int, shared: int) -> Fit:
     count = len(fit.alpha) // shared
     part = slice(k * count, (k + 1) * count)
-    return Fit(fit.alpha[part], fit.light[part], fit.residual[part], fit.covariance[part], fit.errors[part])
+    return Fit(fit.alpha[part], fit.light[part], fit.covariance[part], fit.errors[part])
 
 
-def _plane_mark(hole: np.ndarray, fit: Fit, noise: float) -> PlaneMark:
-    return PlaneMark(hole, fit.alpha, fit.light, fit.residual, fit.covariance, noise)
+def _plane_mark(hole: np.ndarray, fit: Fit, weight: np.ndarray) -> PlaneMark:
+    return PlaneMark(hole, fit.alpha, fit.light, fit.covariance, learn_errors(fit.errors, weight, fit.alpha))
 
 
 def _shrunk(alpha: np.ndarray, scale: float) -> np.ndarray:
@@ -356,7 +342,7 @@ def _shrunk(alpha: np.ndarray, scale: float) -> np.ndarray:
     return keep[labels]
 
 
-def _chroma_mark(plane: np.ndarray, hole: np.ndarray, alpha: np.ndarray, noise: float) -> PlaneMark:
+def _chroma_mark(plane: np.ndarray, hole: np.ndarray, alpha: np.ndarray) -> PlaneMark:
     """A plane whose opacity is the first one's, averaged: only its light is fitted."""
     fy, fx = hole.shape[0] // plane.shape[0], hole.shape[1] // plane.shape[1]
     small = shrink_any(hole, fy, fx)
@@ -369,7 +355,8 @@ def _chroma_mark(plane: np.ndarray, hole: np.ndarray, alpha: np.ndarray, noise: 
     residual = _smooth((weight * errors * errors).mean(1), small, 3.0).astype(np.float32)
     zero = np.zeros_like(residual)
     covariance = np.stack([residual / total, zero, zero], 1).astype(np.float32)
-    return PlaneMark(small, opacity.astype(np.float32), light.astype(np.float32), residual, covariance, noise)
+    law = learn_errors(errors, weight, opacity)
+    return PlaneMark(small, opacity.astype(np.float32), light.astype(np.float32), covariance, law)
 
 
 def faded(plane: PlaneMark, strength: float) -> PlaneMark:
@@ -391,6 +378,6 @@ def divide(
     divided = (shown - plane.light[:, None]) * gain
     inside = np.clip(divided, *limits)
     beyond = divided - inside
-    by_division = plane.division_variance(inside) + beyond * beyond
-    by_fill = np.maximum(gain * gain * plane.residual[:, None] / weight, _LEAST_FILL_VARIANCE)
+    by_division = plane.division_variance(inside, weight) + beyond * beyond
+    by_fill = plane.law.filling(weight)
     return (inside * by_fill + behind * by_division) / (by_fill + by_division)

@@ -13,19 +13,19 @@ import io
 import struct
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vswipe.restore.deblend import MAX_ALPHA, Mark, PlaneMark
+from vswipe.restore.mark_errors import ErrorLaw
 
-VERSION = 1
+VERSION = 2
 _LGD = b"<logo data file ver0.1>"
 _LGD_PIXEL = 12  # bytes
-_LGD_NOISE = 4.0  # levels squared: the file says nothing about the source's coding
-_LGD_RESIDUAL = 4.0  # levels squared
+_LGD_LAW = ErrorLaw(1.0, 1.0, 2.0)  # the file says nothing about the source's coding; see `mark_errors`
 _LGD_ERROR = 1e-4, 1.0  # variances of opacity and light taken for a scanned logo
 
 
@@ -62,8 +62,9 @@ def save_logo(path: str | Path, form: LogoFormat, marks: Sequence[Mark]) -> None
     }
     for i, mark in enumerate(marks):
         for p, plane in enumerate(mark.planes):
-            for name in ("hole", "alpha", "light", "residual", "covariance", "noise"):
-                arrays[f"{i}.{p}.{name}"] = np.asarray(getattr(plane, name))
+            for name in ("hole", "alpha", "light", "covariance"):
+                arrays[f"{i}.{p}.{name}"] = getattr(plane, name)
+            arrays[f"{i}.{p}.law"] = np.array(astuple(plane.law))
     held = io.BytesIO()
     np.savez_compressed(held, **arrays)  # type: ignore[arg-type]
     path = Path(path)
@@ -105,11 +106,12 @@ def load_logo(path: str | Path, form: LogoFormat) -> tuple[Mark, ...]:
 def _mark(arrays: dict[str, np.ndarray], i: int, box: list[int]) -> Mark:
     planes: list[PlaneMark] = []
     while f"{i}.{len(planes)}.hole" in arrays:
-        names = ("hole", "alpha", "light", "residual", "covariance", "noise")
-        hole, alpha, light, residual, covariance, noise = (arrays[f"{i}.{len(planes)}.{name}"] for name in names)
-        if any(len(values) != hole.sum() for values in (alpha, light, residual, covariance)):
+        names = ("hole", "alpha", "light", "covariance", "law")
+        hole, alpha, light, covariance, law = (arrays[f"{i}.{len(planes)}.{name}"] for name in names)
+        if any(len(values) != hole.sum() for values in (alpha, light, covariance)):
             raise ValueError("its parts do not fit together")
-        planes.append(PlaneMark(hole, alpha, light, residual, covariance, float(noise)))
+        flat, textured, fill = (float(value) for value in law)
+        planes.append(PlaneMark(hole, alpha, light, covariance, ErrorLaw(flat, textured, fill)))
     if not planes:
         raise ValueError("a mark is missing")
     top, left, height, width = box
@@ -179,6 +181,5 @@ def _read_lgd(path: Path, form: LogoFormat) -> Mark:
         hole = (alpha > 0).astype(np.uint8)
         count = int(hole.sum())
         covariance = np.tile(np.array([_LGD_ERROR[1], 0, _LGD_ERROR[0]], np.float32), (count, 1))
-        planes.append(PlaneMark(hole, alpha[hole > 0], light[hole > 0], np.full(count, _LGD_RESIDUAL, np.float32),
-                                covariance, _LGD_NOISE))  # fmt: skip
+        planes.append(PlaneMark(hole, alpha[hole > 0], light[hole > 0], covariance, _LGD_LAW))
     return Mark(box_top, box_left, bottom - box_top, right - box_left, tuple(planes))
