@@ -122,6 +122,19 @@ def test_a_budget_of_processor_time_does_not_count_waiting(settings, tmp_path):
     assert waited.progress == pytest.approx(1.0)
 
 
+def test_named_parameters_learn_slower(settings, tmp_path):
+    trainer = loop.Trainer(replace(settings, steps=1, slower={"last.": 0.01}), tmp_path, NoiseFootage(), call=lambda
+                           net, batch: batch["source"] + sum(p.sum() for p in net.parameters()))  # fmt: skip
+    before = {name: p.detach().clone() for name, p in trainer.net.named_parameters()}
+    trainer.run()
+    moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in trainer.net.named_parameters()}
+    slow = [v for name, v in moved.items() if name.startswith("last.")]
+    fast = [v for name, v in moved.items() if not name.startswith("last.")]
+    assert 0 < max(slow) < 0.05 * min(fast)
+    with pytest.raises(ValueError, match=r"Trainer: slower must name parameters of the network, got nothing\."):
+        loop.Trainer(replace(settings, slower={"nothing.": 0.1}), tmp_path / "other", NoiseFootage())
+
+
 def test_another_networks_checkpoint_is_refused(settings, tmp_path):
     loop.Trainer(settings, tmp_path, NoiseFootage()).save()
     wider = replace(settings, options={"width": 2.0})
