@@ -63,6 +63,7 @@ class Case:
     height: int
     use: str
     frames: int
+    model: str = "auto"
 
     @property
     def burnt(self) -> str:
@@ -100,8 +101,9 @@ def main() -> int:
     log = Console(stderr=True)
     # Small frames pass by so fast that many are needed for a time worth measuring.
     empty = {size: args.empty_frames * 1080 * 1080 // SIZES[size][1] ** 2 for size in args.cases}
-    cases = [Case(f"{size} {use}", *SIZES[size], use, empty[size] if use == "empty" else args.frames)
-             for size in args.cases for use in args.uses]  # fmt: skip
+    cases = [Case(f"{size} {use}{'' if model == 'auto' else ' ' + model}", *SIZES[size], use,
+                  empty[size] if use == "empty" else args.frames, model)
+             for size in args.cases for use in args.uses for model in args.models]  # fmt: skip
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     timed = []
     with tempfile.TemporaryDirectory() as folder, Progress(console=log) as bar:
@@ -112,7 +114,7 @@ def main() -> int:
             bar.update(step, description=case.name)
             result.masked = draw_scene(Path(folder), case)
             options = {"folder": folder, "width": case.width, "height": case.height, "frames": case.frames,
-                       "hold": HOLD, "burnt": case.burnt, "model": args.model, "radius": args.radius,
+                       "hold": HOLD, "burnt": case.burnt, "model": case.model, "radius": args.radius,
                        "threads": args.threads}  # fmt: skip
             result.stages = look_inside({**options, "use": case.use})
             bar.advance(step)
@@ -146,7 +148,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=144, help="frames per run with something to erase")
     parser.add_argument("--empty-frames", type=int, default=1200, help="frames with an empty mask, at 1080 lines")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--model", default="auto")
+    parser.add_argument("--models", type=lambda text: text.split(","), default=["auto"],
+                        help="one after the other; scripts/quality_speed.py draws what they give and cost")  # fmt: skip
     parser.add_argument("--radius", default="", help="frames of context on each side (default: the filter's)")
     parser.add_argument("--threads", default="", help="VapourSynth threads (default: its own choice)")
     parser.add_argument("--out", help="write everything measured to this JSON file")
