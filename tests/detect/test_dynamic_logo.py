@@ -9,8 +9,8 @@ from vswipe.detect.dynamic_logo import RUN, RUNS, DynamicLogoDetector, Example
 from vswipe.detect.mark_look import Planes, first_look, gradients, learn
 from vswipe.detect.mark_places import Bounds, decide
 from vswipe.detect.mark_search import Sighting, closely, find_places
-from vswipe.detect.mark_shape import beside, extent, shape_of, without
-from vswipe.detect.mark_switches import jump, switches
+from vswipe.detect.mark_shape import beside, extent, filled_out, shape_of, without
+from vswipe.detect.mark_switches import showings
 from vswipe.engine.ring import FrameRing
 
 HEIGHT, WIDTH = 90, 160
@@ -101,17 +101,63 @@ def test_the_mask_is_what_holds_and_is_off_elsewhere() -> None:
     assert max(abs(a - b) for a, b in zip(extent(mask), extent(true), strict=True)) <= 2
 
 
-def test_a_switch_is_seen_and_motion_is_not() -> None:
-    frames = {n: planes(n, (60, 30) if n >= 3 else None) for n in range(6)}
-    still = {n: planes(0, (60, 30) if n >= 3 else None) for n in range(6)}
-    quiet = [planes(n, None).levels for n in range(4)]
-    assert (jump(*quiet) > 14).mean() < 0.002
-    for clip in (frames, still):
-        found = switches({n: p.levels for n, p in clip.items()}, {n: p.gradients for n, p in clip.items()})
-        assert [c.n for c in found] == [3]  # the frame that shows it, not the one before
-        assert abs(found[0].left + found[0].mask.shape[1] / 2 - 71) < 3
-    empty = [planes(n, None) for n in range(6)]
-    assert switches({n: p.levels for n, p in enumerate(empty)}, {n: p.gradients for n, p in enumerate(empty)}) == []
+def test_what_comes_and_goes_is_told_from_what_moves() -> None:
+    shown = range(6, 14)
+    moving = [planes(n, (60, 30) if n in shown else None) for n in range(20)]
+    still = [planes(0, (60, 30) if n in shown else None) for n in range(20)]
+    for clip in (moving, still):
+        found = [s for s in showings(range(20), clip.__getitem__) if s.ends == 2]
+        assert [(s.start, s.stop, s.bare) for s in found] == [(6, 14, (5, 14))]
+        true = np.zeros((HEIGHT, WIDTH), np.uint8)
+        true[30 : 30 + SIZE, 60 : 60 + SIZE] = badge()[1]
+        own = np.zeros_like(true)
+        h, w = found[0].mask.shape
+        own[found[0].top : found[0].top + h, found[0].left : found[0].left + w] = found[0].mask
+        assert (own & true).sum() / (own | true).sum() > 0.6
+    empty = [planes(n, None) for n in range(20)]
+    assert showings(range(20), empty.__getitem__) == []
+
+
+def test_parts_that_stand_apart_are_shown_together() -> None:
+    frames = []
+    for n in range(20):
+        luma = np.full((HEIGHT, WIDTH), 90.0, np.float32)
+        if 5 <= n < 12:
+            luma[20:40, 30:36] = luma[20:40, 40:46] = 200
+        frames.append(Planes(np.dstack([luma, luma * 0, luma * 0]), gradients(luma)))
+    found = showings(range(20), frames.__getitem__)
+    assert [(s.start, s.stop, int(s.mask.sum())) for s in found] == [(5, 12, 240)]
+
+
+def test_the_mask_is_filled_out_by_what_holds_and_is_off_next_to_it() -> None:
+    places = [(n, 50.0, 20.0) for n in range(8)]
+    size = SIZE + 20, SIZE + 20
+    true = np.zeros(size, np.uint8)
+    true[10:-10, 10:-10] = badge()[1]
+    half = true.copy()
+    half[:, size[1] // 2 :] = 0
+    frames = {n: planes(n, (60, 30)) for n in range(8)} | {n: planes(n, None) for n in range(8, 12)}
+    made = filled_out(half, places, [(n, 50.0, 20.0) for n in range(8, 12)], frames.__getitem__)
+    assert (made & true).sum() / (made | true).sum() > 0.75
+
+
+def test_a_mark_on_odd_pixels_is_found_as_surely_as_on_even_ones() -> None:
+    """The coarse search at half size, with strokes of two pixels: what was missed was missed whole."""
+    stripes = np.zeros((23, 23), np.float32)
+    stripes[2:21:4] = stripes[3:21:4] = 200
+    stripes[:, :2] = stripes[:, 21:] = 200
+
+    def drawn(left: int, top: int) -> Planes:
+        luma = picture(0, None).astype(np.float32)
+        luma[top : top + 23, left : left + 23] = stripes
+        return Planes(np.dstack([luma, luma * 0, luma * 0]), gradients(luma))
+
+    mask = cv2.copyMakeBorder(np.ones((23, 23), np.uint8), 4, 4, 4, 4, cv2.BORDER_CONSTANT)
+    for first in ((30, 20), (31, 21)):
+        look = first_look(drawn(*first), mask, first[0] - 4, first[1] - 4)
+        for left, top in ((100, 50), (101, 50), (100, 51), (101, 51)):
+            best = find_places(drawn(left, top), look, places=1)[0]
+            assert (round(best.left), round(best.top)) == (left - 4, top - 4)
 
 
 def detector(length: int) -> DynamicLogoDetector:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from vswipe.detect.mark_blind import Guess, switching, travelling
+from vswipe.detect.mark_blind import Guess, Span, switching, travelling
 from vswipe.detect.mark_look import MARGIN, Look, Planes, first_look, learn, planes_of
 from vswipe.detect.mark_places import REACH, Bounds, decide, strong
 from vswipe.detect.mark_search import Sighting, closely, find_places, measured
@@ -46,6 +46,7 @@ _LEARNT_FROM = 24  # sightings: more change nothing but the time
 _FOUND_AGAIN = 5  # frames
 _GAP = 0.25  # score by which the sightings stand out from chance
 _EXACT = 0.75  # agreement of levels: what is drawn is the same each time, a scene only resembles itself
+_KNOWN = 0.15, 0.5  # the same two of what was seen to come and go
 _FIRM = 15.0  # how many times farther off the mark's pixels must be without it
 _LEAST_AREA, _MOST_AREA = 40, 0.06  # working pixels, share of the picture
 _LARGEST = 0.08  # share of the picture that its box covers
@@ -85,6 +86,7 @@ class Mark:
         bounds: how strong a sighting must be.
         mask: (h, w) uint8 at full size.
         left, top: of `mask`, full pixels from the place of the look's crop.
+        spans: frames in which it was seen to be shown, whatever its sightings there.
     """
 
     look: Look
@@ -93,6 +95,7 @@ class Mark:
     mask: np.ndarray
     left: float
     top: float
+    spans: tuple[Span, ...] = ()
 
 
 class DynamicLogoDetector:
@@ -210,6 +213,30 @@ class DynamicLogoDetector:
         own = extent(guess.look.mask)
         if own[0] * own[1] > _LARGEST * self.size.height * self.size.width:
             return None
+        shaped = self._shaped(guess, numbers, planes, own) if guess.travels else (guess.look, guess.seen)
+        if shaped is None:
+            return None
+        look, seen = shaped
+        if not guess.travels:
+            numbers = sorted({*numbers, *(n for n, _, _ in spread(seen, 2 * _FOUND_AGAIN))})
+        look, bounds, found, gap = self._refined(look, numbers, planes, seen, 0)
+        shown = _places(found, bounds, look.size)
+        least, exact = (_GAP, _EXACT) if guess.travels else _KNOWN
+        level = float(np.median([s[0].level for s in found.values() if s and s[0].score >= bounds.sure] or [0.0]))
+        if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < least or level < exact:
+            return None
+        scale_x, scale_y = self.size.full_width / self.size.width, self.size.full_height / self.size.height
+        mask = look.mask
+        size = round(mask.shape[1] * scale_x), round(mask.shape[0] * scale_y)
+        if guess.travels:
+            # The rim is fainter than what was asked for, and whatever is left of it shows as an outline.
+            mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+        full = (cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.4).astype(np.uint8)
+        return Mark(look, look.halved(), bounds, full, 0.0, 0.0, guess.spans), found
+
+    def _shaped(self, guess: Guess, numbers: Sequence[int], planes: PlanesOf,
+                own: tuple[int, int]) -> tuple[Look, list[Place]] | None:  # fmt: skip
+        """The look of what travels, with the mask of what is always the same in it, and where it was seen."""
         look, bounds, found, gap = self._refined(guess.look, numbers, planes, guess.seen, 1)
         shown = _places(found, bounds, look.size)
         if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < _GAP:
@@ -224,18 +251,7 @@ class DynamicLogoDetector:
         largest = _MOST_AREA * self.size.height * self.size.width
         if firmness < _FIRM or not _LEAST_AREA <= area <= largest or outside > 0.02 * area:
             return None
-        look = learn(replace(look, mask=mask), [(planes(n), x, y) for n, x, y in seen])
-        look, bounds, found, gap = self._refined(look, numbers, planes, seen, 0)
-        shown = _places(found, bounds, look.size)
-        level = float(np.median([s[0].level for s in found.values() if s and s[0].score >= bounds.sure] or [0.0]))
-        if len({n for n, _, _ in shown}) < _FOUND_AGAIN or gap < _GAP or level < _EXACT:
-            return None
-        scale_x, scale_y = self.size.full_width / self.size.width, self.size.full_height / self.size.height
-        size = round(mask.shape[1] * scale_x), round(mask.shape[0] * scale_y)
-        # The rim is fainter than what was asked for, and whatever is left of it shows as an outline.
-        grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))).astype(np.float32)
-        full = (cv2.resize(grown, size, interpolation=cv2.INTER_LINEAR) > 0.4).astype(np.uint8)
-        return Mark(look, look.halved(), bounds, full, 0.0, 0.0), found
+        return learn(replace(look, mask=mask), [(planes(n), x, y) for n, x, y in seen]), seen
 
     def _refined(self, look: Look, numbers: Sequence[int], planes: PlanesOf,
                  known: Sequence[Place], rounds: int) -> Refined:  # fmt: skip
@@ -312,7 +328,8 @@ class DynamicLogoDetector:
         if found is None:
             assert self._marks is not None
             mark = self._marks[index]
-            found = (find_places(self._planes(frame), mark.look, None, mark.small),)
+            known = [Sighting(s.left, s.top, 1.0, 1.0) for s in mark.spans if s.start <= n < s.stop]
+            found = (known + find_places(self._planes(frame), mark.look, None, mark.small),)
             self._store.put(f"places{index}", n, found)
         return found[0]
 

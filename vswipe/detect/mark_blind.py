@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,17 +11,29 @@ import numpy as np
 from vswipe.detect.mark_look import Look, Planes, first_look, learn
 from vswipe.detect.mark_movers import HALF, Mover, movers
 from vswipe.detect.mark_search import closely
-from vswipe.detect.mark_shape import Place
-from vswipe.detect.mark_switches import Candidate, switches
+from vswipe.detect.mark_shape import Place, filled_out
+from vswipe.detect.mark_switches import LEAST, Showing, showings
 
 MARGIN = 12
 """Working pixels around a candidate that its mask may grow into."""
 
 _ANCHORS = 14  # frames between two looks for what travels
-_ALIKE = 0.5  # score from which two switches show the same thing
+_ALIKE = 0.5  # score from which two showings are of the same thing
+_NEAR = 4  # pixels beside the middle of its region at which the same thing is looked for
+_AGREE = 0.3  # share of the most votes that a pixel needs
 _GROUPS = 3  # candidates of each kind that are checked
 _SHARPEST = 40
 _SPEED = 0.2  # pixels per frame by which two looks at one traveller may differ
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames from `start` to before `stop`, in which a look's crop stands at `left`, `top`."""
+
+    start: int
+    stop: int
+    left: float
+    top: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +45,14 @@ class Guess:
         seen: places of the look's crop.
         support: looks that agree.
         travels: whether it was found by its motion.
+        spans: where it is known to be shown without a gap.
     """
 
     look: Look
     seen: list[Place]
     support: int
     travels: bool
+    spans: tuple[Span, ...] = ()
 
 
 def runs(numbers: Sequence[int]) -> list[range]:
@@ -53,37 +67,69 @@ def runs(numbers: Sequence[int]) -> list[range]:
 
 
 def switching(numbers: Sequence[int], planes: Callable[[int], Planes]) -> list[Guess]:
-    """Things that came or went at least twice."""
-    found: list[Candidate] = []
-    for run in runs(numbers):
-        window: dict[int, Planes] = {}
-        for n in run:
-            window[n] = planes(n)
-            if len(window) == 4:
-                found += switches({k: p.levels for k, p in window.items()}, {k: p.gradients for k, p in window.items()})
-                del window[n - 3]
-    left = sorted(found, key=lambda c: -c.sharpness * np.sqrt(c.mask.sum()))[:_SHARPEST]
+    """Things that were shown at least twice, and came and went three times or more."""
+    found = [showing for run in runs(numbers) for showing in showings(run, planes)]
+    left = sorted(found, key=lambda s: -s.sharpness * np.sqrt(s.mask.sum()) * s.ends)[:_SHARPEST]
     guesses: list[Guess] = []
     while left and len(guesses) < _GROUPS:
         seed, *left = left
-        mask = _padded(seed.mask)
         x, y = seed.left - MARGIN, seed.top - MARGIN
-        look = first_look(planes(seed.n), mask, x, y)
-        seen: list[Place] = [(seed.n, float(x), float(y))]
-        rest = []
-        for other in left:
-            at = _same_middle(other.left, other.top, other.mask, mask)
-            sighting = closely(planes(other.n), look, *at, near=4)
-            if sighting.score >= _ALIKE:
-                seen.append((other.n, sighting.left, sighting.top))
-            else:
-                rest.append(other)
-        # A switch is told by its two frames; the same moment seen twice is one.
-        moments = {n // 2 for n, _, _ in seen}
-        if len(moments) >= 2:
-            guesses.append(Guess(look, seen, len(moments), False))
-            left = rest
+        look = first_look(planes(seed.middle), _padded(seed.mask), x, y)
+        guess, rest = None, left
+        for _ in range(2):  # over a ground of its own colour a single showing says little of the look
+            seen, rest = _like(look, [seed, *left], planes)
+            seen = seen or [(seed, float(x), float(y))]
+            if len(seen) < 2 or sum(showing.ends for showing, _, _ in seen) < 3:
+                break
+            voted = _voted(seen, look.size)
+            if voted.sum() < LEAST * planes(seed.middle).levels[..., 0].size:
+                break
+            guess = _together(look, voted, seen, planes)
+            look = guess.look
+        if guess is not None:
+            guesses.append(guess)
+            left = [showing for showing in rest if showing is not seed]
     return guesses
+
+
+_Seen = list[tuple[Showing, float, float]]  # a showing, and left and top of the look's crop in it
+
+
+def _like(look: Look, showings: Sequence[Showing],
+          planes: Callable[[int], Planes]) -> tuple[_Seen, list[Showing]]:  # fmt: skip
+    """Showings of one look with their places, and the others."""
+    seen: _Seen = []
+    rest = []
+    for showing in showings:
+        at = _same_middle(showing.left, showing.top, showing.mask, look.mask)
+        sighting = closely(planes(showing.middle), look, *at, near=_NEAR)
+        if sighting.score >= _ALIKE:
+            seen.append((showing, sighting.left, sighting.top))
+        else:
+            rest.append(showing)
+    return seen, rest
+
+
+def _together(look: Look, mask: np.ndarray, seen: _Seen, planes: Callable[[int], Planes]) -> Guess:
+    """What was shown several times, with the look and the mask that all of it tells."""
+    places: list[Place] = [(n, left, top) for showing, left, top in seen for n in showing.frames]
+    bare: list[Place] = [(n, left, top) for showing, left, top in seen for n in showing.bare]
+    look = replace(look, mask=filled_out(mask, places, bare, planes))
+    look = learn(look, [(planes(n), *at) for n, *at in places])
+    spans = tuple(Span(showing.start, showing.stop, left, top) for showing, left, top in seen)
+    return Guess(look, places, sum(showing.ends for showing, _, _ in seen), False, spans)
+
+
+def _voted(seen: _Seen, size: tuple[int, int]) -> np.ndarray:
+    """The mask (h, w) uint8 of what was shown several times.
+
+    Over a ground of its own colour a part of it jumps unseen, and around it things may have moved at the same time.
+    """
+    votes = np.zeros(size, np.float32)
+    for showing, left, top in seen:
+        shift = np.array([[1, 0, round(showing.left - left)], [0, 1, round(showing.top - top)]], np.float32)
+        votes += cv2.warpAffine(showing.mask.astype(np.float32), shift, size[::-1], flags=cv2.INTER_NEAREST)
+    return (votes > max(1.5, _AGREE * float(votes.max()))).astype(np.uint8)
 
 
 def travelling(numbers: Sequence[int], lumas: Mapping[int, np.ndarray],

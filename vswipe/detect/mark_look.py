@@ -23,6 +23,7 @@ _GRADIENT_NOISE = 1.0
 _CHANGE = 100.0  # variance of the levels around a mark from which its rim can be told from the background's edges
 _LEAST_INSIDE = 12
 _SQUARE = np.ones((3, 3), np.uint8)
+_SOFT = (3, 3)  # kernel in which pictures are smoothed before they are halved
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,14 @@ def planes_of(frame: WorkingFrame, size: tuple[int, int]) -> Planes:
 
 
 def halved(planes: Planes) -> Planes:
-    """Planes of half the size."""
+    """Planes of half the size.
+
+    They are smoothed first: a mark may stand on odd pixels where its look was taken from even ones, and its strokes
+    must be much the same at half size either way.
+    """
     size = planes.levels.shape[1] // 2, planes.levels.shape[0] // 2
-    levels = cv2.resize(planes.levels, size, interpolation=cv2.INTER_AREA)
+    even = planes.levels[: 2 * size[1], : 2 * size[0]]
+    levels = cv2.resize(cv2.GaussianBlur(even, _SOFT, 0), size, interpolation=cv2.INTER_AREA)
     return Planes(levels, gradients(levels[..., 0]))
 
 
@@ -91,13 +97,17 @@ class Look:
         return self.mask.shape[0], self.mask.shape[1]
 
     def halved(self) -> Look:
-        """The look at half the size."""
+        """The look at half the size, an odd row or column made whole by one that counts for nothing."""
         height, width = self.size
-        size = max(width // 2, 1), max(height // 2, 1)
-        small = [cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (self.levels, self.held, self.mask)]
-        levels, held, mask = small
-        return Look(levels, held, gradients(levels[..., 0]),
-                    cv2.resize(self.sure, size, interpolation=cv2.INTER_AREA), mask)  # fmt: skip
+        size = -(-width // 2), -(-height // 2)
+
+        def half(x: np.ndarray, border: int) -> np.ndarray:
+            even = cv2.copyMakeBorder(x, 0, height % 2, 0, width % 2, border)
+            return cv2.resize(even, size, interpolation=cv2.INTER_AREA)
+
+        levels = half(cv2.GaussianBlur(self.levels, _SOFT, 0), cv2.BORDER_REPLICATE)
+        held, sure, mask = (half(x, cv2.BORDER_CONSTANT) for x in (self.held, self.sure, self.mask))
+        return Look(levels, held, gradients(levels[..., 0]), sure, mask)
 
 
 def crop(plane: np.ndarray, left: float, top: float, size: tuple[int, int]) -> np.ndarray:

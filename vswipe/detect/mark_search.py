@@ -17,6 +17,7 @@ from vswipe.ops.pyramid import push_pull
 
 _FLAT = 4.0  # gradient energy per pixel, levels^2, below which a patch is too flat to agree with anything
 _FAR = 150.0  # mean square difference of levels that halves the agreement
+_FAR_COARSE = 600.0  # the same at half size, where fine strokes may lie half a pixel beside each other
 _PLACES = 4
 _NEAR = 2  # pixels around a coarse place that are tried
 
@@ -45,8 +46,14 @@ class Sighting:
         return (self.gradient + self.level) / 2
 
 
-def agreement(planes: Planes, look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """Agreement of gradients, -1..1, and of levels, 0..1, at every place of the look's crop inside the planes."""
+def agreement(planes: Planes, look: Look, far_off: float = _FAR) -> tuple[np.ndarray, np.ndarray]:
+    """Agreement of gradients, -1..1, and of levels, 0..1, at every place of the look's crop inside the planes.
+
+    Args:
+        planes: of a frame or a part of it.
+        look: of the mark, no larger.
+        far_off: mean square difference of levels that halves their agreement.
+    """
 
     def correlate(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         return cv2.matchTemplate(np.ascontiguousarray(image), np.ascontiguousarray(kernel), cv2.TM_CCORR)
@@ -60,7 +67,7 @@ def agreement(planes: Planes, look: Look) -> tuple[np.ndarray, np.ndarray]:
     total = float(held[..., 0].sum()) + 1e-3
     far = correlate(planes.levels**2, held) - 2 * correlate(planes.levels, look.levels * held)
     far += float((look.levels**2 * held).sum())
-    return gradient, 1 / (1 + np.maximum(far, 0) / (total * _FAR))
+    return gradient, 1 / (1 + np.maximum(far, 0) / (total * far_off))
 
 
 def find_places(planes: Planes, look: Look, small: Planes | None = None, small_look: Look | None = None,
@@ -79,7 +86,7 @@ def find_places(planes: Planes, look: Look, small: Planes | None = None, small_l
                       for x in (small.levels, small.gradients)))  # fmt: skip
     if padded.levels.shape[0] < small_look.size[0] or padded.levels.shape[1] < small_look.size[1]:
         return []
-    gradient, level = agreement(padded, small_look)
+    gradient, level = agreement(padded, small_look, _FAR_COARSE)
     total = gradient + level
     found = []
     reach = max(2, min(small_look.size) // 3)

@@ -7,6 +7,7 @@ frames that show the same place without it, or, where it travels, beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ _NOISE = 8.0  # variance of levels that coding alone leaves
 _CLEAR, _FAINT = 5.0, 2.5  # how many times farther off it is without the mark
 _LEAST = 6.0  # levels by which it must be off
 _OF_ALL = 0.1  # share of the mark's usual square distance: what is fainter is a rim or a shadow of coding
+_RIM = 0.02  # the same where coming and going is known to the frame
 _CHANNELS = np.array([1.0, 0.3, 0.3], np.float32)  # subsampled and coded colour reaches beyond the mark's rim
 _PARTS = 12  # pixels of a part; smaller ones are noise
 
@@ -81,10 +83,7 @@ def shape_of(seen: Sequence[Place], empty: Sequence[Place], sides: Sequence[tupl
         planes: of a frame.
         size: height and width of the crop.
     """
-
-    def levels(places: Sequence[Place]) -> np.ndarray:
-        return np.stack([crop(planes(n).levels, x, y, size) for n, x, y in places])
-
+    levels = partial(_levels, planes=planes, size=size)
     there = levels(seen)
     middle = np.median(there, axis=0)
 
@@ -122,10 +121,38 @@ def shape_of(seen: Sequence[Place], empty: Sequence[Place], sides: Sequence[tupl
     return mask, float(np.median(times[mask > 0])) if mask.any() else 0.0
 
 
+def filled_out(mask: np.ndarray, seen: Sequence[Place], bare: Sequence[Place],
+               planes: Callable[[int], Planes]) -> np.ndarray:  # fmt: skip
+    """The mask (h, w) uint8 with what adjoins it, holds where the mark is seen, and is off in the frames next to that.
+
+    Args:
+        mask: (h, w) uint8, of what is known to be the mark's.
+        seen: places of its crop where it is shown.
+        bare: the same places just before it came and just after it went.
+        planes: of a frame.
+    """
+    there = _levels(seen, planes, mask.shape)
+    middle = np.median(there, axis=0)
+    # Seen in two places, what is around it holds in most of the frames, but not in nearly all.
+    own = np.percentile(((there - middle) ** 2) @ _CHANNELS, 80, axis=0)
+    far = np.median(((_levels(bare, planes, mask.shape) - middle) ** 2) @ _CHANNELS, axis=0)
+    far, own = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), 0.6) for x in (far, own))
+    usual = float(np.percentile(far[mask > 0], 90))
+    off = (far > max(_LEAST**2, _RIM * usual)) & (far > _CLEAR * (own + _NOISE))
+    near = cv2.dilate(mask, np.ones((7, 7), np.uint8))
+    _, labels = cv2.connectedComponents(off.astype(np.uint8), connectivity=8)
+    wanted = np.unique(labels[near > 0])
+    return mask | np.isin(labels, wanted[wanted > 0]).astype(np.uint8)
+
+
 def extent(mask: np.ndarray) -> tuple[int, int]:
     """Height and width of what a mask marks."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1) if len(rows) else (0, 0)
+
+
+def _levels(places: Sequence[Place], planes: Callable[[int], Planes], size: tuple[int, int]) -> np.ndarray:
+    return np.stack([crop(planes(n).levels, x, y, size) for n, x, y in places])
 
 
 def _connected(seed: np.ndarray, area: np.ndarray) -> np.ndarray:
