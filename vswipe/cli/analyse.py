@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .common import add_marks, add_options, add_output, marks_from
+from .common import add_marks, add_options, add_output, counted, marks_from
 from .progress import reporting
 
 
@@ -31,14 +31,17 @@ def add_analyse(commands: Any) -> None:
 
 
 def _analyse(arguments: argparse.Namespace) -> int:
-    from vswipe.jobs.analyse import analyse
+    from vswipe.jobs.analyse import analyse, logo_files
+    from vswipe.jobs.process import UserError
 
     output = _target(arguments, ".plan.json")
+    if not arguments.overwrite and (there := logo_files(output)):
+        raise UserError(f"{there[0]}: exists already; -y replaces it")
     with reporting(quiet=arguments.quiet, as_json=arguments.json) as report:
-        plan = analyse(arguments.input, marks_from(arguments), report, salvage=arguments.salvage)
+        plan = analyse(arguments.input, marks_from(arguments), report, output, salvage=arguments.salvage)
         plan.save(output)
         report.event("done", output=str(output), marks=len(plan.events))
-    _tell(arguments, f"{output}: {len(plan.events)} marks in {plan.num_frames} frames")
+    _tell(arguments, f"{output}: {counted(len(plan.events), 'mark')} in {plan.num_frames} frames")
     return 0
 
 
@@ -70,10 +73,13 @@ def _preview(arguments: argparse.Namespace) -> int:
     output = _target(arguments, ".preview.html")
     marks = marks_from(arguments)
     with reporting(quiet=arguments.quiet, as_json=arguments.json) as report:
-        plan = Plan.load(arguments.plan) if arguments.plan else analyse(arguments.input, marks, report)
-        shown = preview(arguments.input, plan, output, marks, report, max(0, arguments.most))
+        # without a plan of the user's, that of the analysis is needed no longer than the page is drawn
+        with tempfile.TemporaryDirectory(prefix="vswipe-") as folder:
+            path = arguments.plan or Path(folder) / "plan.json"
+            plan = Plan.load(path) if arguments.plan else analyse(arguments.input, marks, report, path)
+            shown = preview(arguments.input, plan.located(path), output, marks, report, max(0, arguments.most))
         report.event("done", output=str(output), marks=len(plan.events), shown=shown)
-    _tell(arguments, f"{output}: {len(plan.events)} marks, {shown} with pictures")
+    _tell(arguments, f"{output}: {counted(len(plan.events), 'mark')}, {shown} with pictures")
     return 0
 
 

@@ -58,6 +58,14 @@ def add_marks(parser: Any, *, plan: bool = True) -> None:
     group.add_argument("--subs", action="store_true", help="burnt-in subtitles, found by themselves")
     group.add_argument("--logo", action="store_true", help="logos that stand still, opaque or translucent")
     group.add_argument("--dynamic-logo", action="store_true", help="marks that blink, alternate or move")
+    group.add_argument(
+        "--mark", type=Path, metavar="FILE",
+        help="with --dynamic-logo: how the mark looks: a picture of the video's size, white where the mark is in one "
+        "frame; found far more surely with it",
+    )  # fmt: skip
+    group.add_argument(
+        "--mark-frame", type=at_least(0), default=0, metavar="N", help="that frame, counted from 0 (default: 0)"
+    )
     group.add_argument("--mask", type=Path, metavar="FILE", help="a picture or video of the same size; white is erased")
     if plan:
         group.add_argument("--plan", type=Path, metavar="FILE", help="the marks of a plan (see vswipe analyse)")
@@ -96,12 +104,15 @@ def add_output(parser: Any) -> None:
 def marks_from(arguments: argparse.Namespace) -> Any:
     """The `Marks` of a command line."""
     from vswipe.jobs.graph import FILTERS, Marks
+    from vswipe.jobs.process import UserError
 
     names = ("model", "radius", "dilate", "feather", "grain", "device", "fp16")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name, None) is not None}
     if "fp16" in options:
         options["fp16"] = int(options["fp16"])
     plan = getattr(arguments, "plan", None)
+    if arguments.mark and not arguments.dynamic_logo:
+        raise UserError("--mark belongs to --dynamic-logo; --mask FILE erases what is white in a picture")
     return Marks(
         tuple(kind for kind in FILTERS if getattr(arguments, kind)),
         str(_existing(arguments.mask)) if arguments.mask else "",
@@ -110,7 +121,14 @@ def marks_from(arguments: argparse.Namespace) -> Any:
         tuple(arguments.ranges),
         options,
         arguments.progressive,
+        str(_existing(arguments.mark)) if arguments.mark else "",
+        arguments.mark_frame,
     )
+
+
+def counted(count: int, word: str) -> str:
+    """`1 mark`, `2 marks`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _existing(path: Path) -> Path:

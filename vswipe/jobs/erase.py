@@ -19,11 +19,15 @@ from . import mux
 from .child import Event, run_child
 from .encode import Encoder, Encoding, choose, default_threads, lossless_gray
 from .graph import Marks
+from .logos import UNKNOWN
+from .plan import Plan
 from .probe import Media, need_file, need_whole, probe
 from .process import UserError, find_ffmpeg
 from .report import Report
 from .segments import GRID, JobFolder, grid, job_folder
 from .source import Facts, index_folder
+
+NOTHING = "nothing was found to erase: the video is only encoded anew"
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,12 @@ def _run(job: Job, container: str, media: Media, folder: JobFolder, report: Repo
     with open(part, "rb+") as file, contextlib.suppress(OSError):
         os.fsync(file.fileno())
     os.replace(part, job.output)
-    masked = sum(entry["masked"] for entry in folder.reports())
+    entries = folder.reports()
+    masked = sum(entry["masked"] for entry in entries)
+    if any(entry["unknown"] for entry in entries):
+        report.note(UNKNOWN)
+    elif not masked and not job.masks_only:
+        report.note(NOTHING)
     return Done(job.output, facts.num_frames, masked, before)
 
 
@@ -238,10 +247,14 @@ def _spec(job: Job, media: Media, facts: Facts, encoding: Encoding) -> dict[str,
     marks["kinds"], marks["regions"], marks["ranges"] = (
         list(job.marks.kinds), [list(r) for r in job.marks.regions], [list(r) for r in job.marks.ranges],
     )  # fmt: skip
+    files = [Path(path) for path in (job.marks.mask, job.marks.plan, job.marks.example) if path]
+    if job.marks.plan:
+        plan = Path(job.marks.plan)
+        files += map(Path, Plan.load(plan).located(plan).logo_files)
     return {
         "source": {"path": str(media.path), "track": media.video, "file": _identity(media.path)},
         "marks": marks,
-        "files": [_identity(Path(path)) for path in (job.marks.mask, job.marks.plan) if path],
+        "files": [_identity(path) for path in files],
         "masks_only": job.masks_only,
         "num_frames": facts.num_frames,
         "step": job.step,

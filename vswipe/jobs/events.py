@@ -40,10 +40,11 @@ class EventFinder:
     Args:
         kind: of all marks found.
         height: of the frames, pixels.
+        whole: all of a mask is one mark, however far apart its pieces are.
     """
 
-    def __init__(self, kind: str, height: int) -> None:
-        self._kind = kind
+    def __init__(self, kind: str, height: int, *, whole: bool = False) -> None:
+        self._kind, self._whole = kind, whole
         across, down = max(1, round(height * JOIN_ACROSS)), max(1, round(height * JOIN_DOWN))
         self._kernel = np.ones((2 * (down // 2) + 1, 2 * (across // 2) + 1), np.uint8)
         self._open: list[_Open] = []
@@ -78,7 +79,10 @@ class EventFinder:
         binary = (mask > 127).astype(np.uint8)
         if not binary.any():
             return []
-        count, labels = cv2.connectedComponents(cv2.dilate(binary, self._kernel), connectivity=8)
+        if self._whole:
+            count, labels = 2, binary.astype(np.int32)
+        else:
+            count, labels = cv2.connectedComponents(cv2.dilate(binary, self._kernel), connectivity=8)
         blobs = []
         for label in range(1, count):
             own = np.where(labels == label, binary, 0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .logos import divided, within
 from .plan import Plan
 from .process import UserError
 
@@ -33,6 +34,8 @@ class Marks:
         ranges: first and last frame, both included; empty: all.
         options: arguments for the filters that erase: model, radius, dilate, feather, grain, device, fp16.
         progressive: frames marked as interlaced are not.
+        example: path of a picture that shows what a dynamic logo covers in one frame, "" for none.
+        example_frame: that frame.
     """
 
     kinds: tuple[str, ...] = ()
@@ -42,6 +45,8 @@ class Marks:
     ranges: tuple[tuple[int, int], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     progressive: bool = False
+    example: str = ""
+    example_frame: int = 0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Marks:
@@ -56,6 +61,8 @@ class Marks:
             ranges,
             dict(values["options"]),
             values["progressive"],
+            values["example"],
+            values["example_frame"],
         )
 
 
@@ -63,8 +70,8 @@ def erased(clip: Any, marks: Marks) -> Any:
     """The clip without its marks.
 
     One kind alone goes to the filter made for it. Several are erased in one pass over the union of their masks: what
-    one filter fills in must not come from under another's mark. Logos are first, on their own: where they are
-    translucent, the picture under them is found by calculation.
+    one filter fills in must not come from under another's mark. Logos are first, on their own, and so are those of a
+    plan that have a file: where they are translucent, the picture under them is found by calculation.
 
     Raises:
         UserError: a filter is not there, or refuses its arguments.
@@ -75,18 +82,26 @@ def erased(clip: Any, marks: Marks) -> Any:
     where = {"region": [number for region in marks.regions for number in region]} if marks.regions else {}
     core: Any = vs.core
     try:
-        result = clip = _as_marked(clip, marks)
+        result = clip = as_marked(clip, marks)
+        plan = _plan(marks)
+        if plan and plan.logo_files:
+            result = divided(result, plan, marks.regions, **_known(core.wipe.AutoLogo, marks.options))
+            plan = plan.without_files()
         kinds = list(marks.kinds)
         if "logo" in kinds:
             kinds.remove("logo")
-            result = core.wipe.AutoLogo(result, **where, **_known(core.wipe.AutoLogo, marks.options))
-        if len(kinds) == 1 and not marks.mask and not marks.plan:
+            earlier, result = result, core.wipe.AutoLogo(result, **where, **_known(core.wipe.AutoLogo, marks.options))
+            result = _counted(result, earlier, clip)
+        before = result
+        if len(kinds) == 1 and not marks.mask and not plan:
             function = getattr(core.wipe, FILTERS[kinds[0]][0])
-            result = function(result, **where, **_known(function, marks.options))
-        elif kinds or marks.mask or marks.plan:
+            options = _shown(kinds[0], result, marks) | _known(function, marks.options)
+            result = _counted(function(result, **where, **options), before, clip)
+        elif kinds or marks.mask or (plan and plan.events):
             rest = replace(marks, kinds=tuple(kinds))
             function = core.wipe.Inpaint
-            result = function(result, _union(result, rest, 0), **where, **_known(function, marks.options))
+            result = function(result, _union(result, rest, plan, 0), **where, **_known(function, marks.options))
+            result = _counted(result, before, clip)
     except vs.Error as error:
         raise UserError(str(error)) from error
     return _within(clip, result, marks.ranges)
@@ -108,7 +123,7 @@ def masked(clip: Any, marks: Marks, dilate: int | None = None) -> Any:
     need_filters(marks, masks_only=True)
     core: Any = vs.core
     try:
-        mask = _union(_as_marked(clip, marks), marks, dilate)
+        mask = _union(as_marked(clip, marks), marks, _plan(marks), dilate)
         if mask.num_frames != clip.num_frames:
             mask = core.std.Loop(mask, clip.num_frames)
         blank = core.std.BlankClip(mask, keep=True)
@@ -147,7 +162,8 @@ def available(kinds: Sequence[str] = tuple(FILTERS)) -> list[str]:
     return [kind for kind in kinds if hasattr(core.wipe, FILTERS[kind][1])]
 
 
-def _as_marked(clip: Any, marks: Marks) -> Any:
+def as_marked(clip: Any, marks: Marks) -> Any:
+    """The clip, its frames taken for progressive ones where the user says so."""
     import vapoursynth as vs
 
     core: Any = vs.core
@@ -160,21 +176,51 @@ def _known(function: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key in names}
 
 
-def _union(clip: Any, marks: Marks, dilate: int | None) -> Any:
+def _plan(marks: Marks) -> Plan | None:
+    """The plan, its files found."""
+    return Plan.load(Path(marks.plan)).located(Path(marks.plan)) if marks.plan else None
+
+
+def _shown(kind: str, clip: Any, marks: Marks) -> dict[str, Any]:
+    """What a filter is shown of the mark it looks for."""
+    if kind != "dynamic_logo" or not marks.example:
+        return {}
+    return {"mark": mask_file(clip, Path(marks.example), lengths=(1,)), "frame": marks.example_frame}
+
+
+def _counted(result: Any, before: Any, source: Any) -> Any:
+    """`result` with WipeMasked saying what the filter before it erased, where it has erased nothing itself."""
+    import vapoursynth as vs
+
+    if before is source:
+        return result
+    core: Any = vs.core
+
+    def count(n: int, f: Any) -> Any:
+        share = max(float(frame.props.get("WipeMasked", 0.0)) for frame in f)
+        frame = f[0].copy()
+        frame.props["WipeMasked"] = share
+        return frame
+
+    return core.std.ModifyFrame(result, [result, before], count)
+
+
+def _union(clip: Any, marks: Marks, plan: Plan | None, dilate: int | None) -> Any:
     """All masks in one, GRAY8."""
     import vapoursynth as vs
 
     core: Any = vs.core
     masks = []
     if marks.mask:
-        masks.append(_mask_file(clip, Path(marks.mask)))
-    if marks.plan:
-        masks.append(plan_mask(clip, Plan.load(Path(marks.plan))))
+        masks.append(mask_file(clip, Path(marks.mask)))
+    if plan:
+        masks.append(plan_mask(clip, plan))
     where = {"region": [number for region in marks.regions for number in region]} if marks.regions else {}
     for kind in marks.kinds:
         function = getattr(core.wipe, FILTERS[kind][1])
         options = dict(marks.options) if dilate is None else {**marks.options, "dilate": dilate}
-        masks.append(function(clip, **where, **_known(function, options)))
+        options = _shown(kind, clip, marks) | _known(function, options)
+        masks.append(function(clip, **where, **options))
     if len({mask.num_frames for mask in masks}) > 1:
         masks = [mask if mask.num_frames > 1 else core.std.Loop(mask, clip.num_frames) for mask in masks]
     union = masks[0]
@@ -183,8 +229,17 @@ def _union(clip: Any, marks: Marks, dilate: int | None) -> Any:
     return union
 
 
-def _mask_file(clip: Any, path: Path) -> Any:
-    """A mask video or picture as GRAY8, one frame or one per frame of the clip."""
+def mask_file(clip: Any, path: Path, lengths: Sequence[int] = ()) -> Any:
+    """A mask video or picture as GRAY8.
+
+    Args:
+        clip: whose size it must have.
+        path: of the file.
+        lengths: how many frames it may have; empty: one, or as many as the clip.
+
+    Raises:
+        UserError: it cannot be read, or does not fit.
+    """
     import vapoursynth as vs
 
     core: Any = vs.core
@@ -195,8 +250,9 @@ def _mask_file(clip: Any, path: Path) -> Any:
     size, wanted = f"{mask.width}x{mask.height}", f"{clip.width}x{clip.height}"
     if size != wanted:
         raise UserError(f"{path}: the mask must have the size of the video, {wanted}, got {size}")
-    if mask.num_frames not in (1, clip.num_frames):
-        raise UserError(f"{path}: the mask must have 1 frame or {clip.num_frames}, as the video, got {mask.num_frames}")
+    if mask.num_frames not in (lengths or (1, clip.num_frames)):
+        wanted = "1 frame" if lengths else f"1 frame or {clip.num_frames}, as the video"
+        raise UserError(f"{path}: the mask must have {wanted}, got {mask.num_frames}")
     if mask.format.color_family == vs.RGB:
         mask = core.resize.Point(mask, format=vs.GRAY8, matrix_s="709")
     else:
@@ -260,18 +316,4 @@ def _within(outside: Any, inside: Any, ranges: Sequence[tuple[int, int]]) -> Any
     for first, last in ranges:
         if not 0 <= first <= last < length:
             raise UserError(f"--range must lie inside 0-{length - 1}, got {first}-{last}")
-    parts, n = [], 0
-    for first, last in sorted(ranges):
-        first = max(first, n)
-        if first > last:
-            continue
-        if first > n:
-            parts.append(outside[n:first])
-        parts.append(inside[first : last + 1])
-        n = last + 1
-    if n < length:
-        parts.append(outside[n:])
-    result = parts[0]
-    for part in parts[1:]:
-        result = result + part
-    return result
+    return within(outside, inside, ranges)

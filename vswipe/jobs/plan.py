@@ -56,7 +56,8 @@ class Event:
         confidence: 0 to 1, how far the frames agree on the mask.
         parts: in order of time; empty: the whole box.
         alpha: of a logo: its opacity, 0 to 1, None when not known.
-        file: of a logo: its picture with opacity, for `core.wipe.Deblend`, None when there is none.
+        file: of a logo: what was estimated of it, for `core.wipe.AutoLogo`: a path from the plan's folder on; None when
+            there is none and the logo is filled by its parts.
     """
 
     kind: str
@@ -124,6 +125,36 @@ class Plan:
             raise UserError(f"{path}: is no plan: {type(error).__name__} {error}") from error
         events.sort(key=lambda event: (event.first, event.last, event.box))
         return cls(str(values["source"]), *size, num_frames, rate, tuple(events))
+
+    @property
+    def logo_files(self) -> list[str]:
+        """The files of its logos, each once."""
+        return list(dict.fromkeys(event.file for event in self.events if event.file))
+
+    def located(self, path: Path) -> Plan:
+        """The same with absolute paths of its logos' files.
+
+        Args:
+            path: of the plan.
+
+        Raises:
+            UserError: a file is not there.
+        """
+        events = []
+        for event in self.events:
+            if event.file:
+                file = path.absolute().parent / event.file
+                if not file.is_file():
+                    raise UserError(
+                        f"{path}: file of a logo must exist, got {event.file}; null fills it by its strokes"
+                    )
+                event = dataclasses.replace(event, file=str(file))
+            events.append(event)
+        return dataclasses.replace(self, events=tuple(events))
+
+    def without_files(self) -> Plan:
+        """What is left when the logos that have files are gone."""
+        return dataclasses.replace(self, events=tuple(event for event in self.events if not event.file))
 
     def painter(self) -> Callable[[int], Mask | None]:
         """A function: frame number -> mask (height, width), 255 = erase, or None where there is nothing."""
@@ -211,10 +242,12 @@ def _read(entry: Mapping[str, Any], where: str, size: tuple[int, int], num_frame
     if kind not in KINDS:
         raise UserError(f"{where}: kind must be one of {', '.join(KINDS)}, got {kind}")
     box = _box(entry["place"] if "place" in entry else entry["box"], f"{where}: box", size)
-    alpha = entry.get("alpha")
+    alpha, file = entry.get("alpha"), entry.get("file")
+    if not (file is None or isinstance(file, str)):
+        raise UserError(f"{where}: file must be a path or null, got {file}")
     return Event(
         kind, first, last, box, float(entry.get("confidence", 1.0)), tuple(parts),
-        None if alpha is None else float(alpha), entry.get("file"),
+        None if alpha is None else float(alpha), file or None,
     )  # fmt: skip
 
 

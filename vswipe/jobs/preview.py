@@ -42,7 +42,7 @@ def preview(source: Path, plan: Plan, target: Path, marks: Marks, report: Report
 
     Args:
         source: the video.
-        plan: its marks.
+        plan: its marks, with absolute paths (`Plan.located`).
         target: file to write.
         marks: only its options and `progressive` are read.
         most: marks with pictures; the others stand in the timeline only.

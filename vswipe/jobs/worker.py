@@ -43,9 +43,13 @@ def open_source(request: dict[str, Any], emit: Emit) -> None:
             "as with ffmpeg -i INPUT -vf bwdif -c:v ffv1 -c:a copy progressive.mkv; "
             "--progressive is for video that is only marked so"
         )
-    if marks and marks.mask:
-        # the engine is not needed to see that a mask does not fit
+    if marks and (marks.mask or marks.plan):
+        # the engine is not needed to see that a mask or a plan does not fit
         graph.masked(opened["clip"], dataclasses.replace(marks, kinds=()))
+    if marks and marks.example:
+        graph.mask_file(opened["clip"], Path(marks.example), lengths=(1,))
+        if not 0 <= marks.example_frame < facts.num_frames:
+            raise UserError(f"--mark-frame must lie inside 0-{facts.num_frames - 1}, got {marks.example_frame}")
     emit("facts", facts=dataclasses.asdict(facts))
 
 
@@ -77,15 +81,17 @@ def render(request: dict[str, Any], emit: Emit) -> None:
             target = segment_file(folder, segment.start)
             part = target.with_name(f"{target.stem}.{mark}.part.mkv")
             encoder = Encoder((clip.width, clip.height), job["rate"], encoding, part)
-            masked = 0
+            masked, unknown = 0, False
             for n in segment:
                 frame = _next(frames, n, job["masks_only"])
                 masked += float(frame.props.get("WipeMasked", 0)) > 0
+                unknown |= frame.props.get("WipeLogo") == "unknown"
                 encoder.write(frame)
                 progress.add(n)
             encoder.close()
-            finish_segment(part, target, {"first": segment.start, "frames": len(segment), "masked": masked})
-            emit("segment", first=segment.start, frames=len(segment), masked=masked)
+            about = {"first": segment.start, "frames": len(segment), "masked": masked, "unknown": unknown}
+            finish_segment(part, target, about)
+            emit("segment", **about)
     progress.flush()
 
 
@@ -139,22 +145,26 @@ class _Progress:
 
 
 def analyse(request: dict[str, Any], emit: Emit) -> None:
-    """Look for marks: {"path", "track", "index", "marks"}."""
+    """Look for marks: {"path", "track", "index", "marks", "folder"}; logos' files go into the folder."""
     from . import graph, source
     from .analyse import find_marks
 
     clip = source.open_clip(Path(request["path"]), request["track"], Path(request["index"]))["clip"]
     progress, what = _Progress(emit), ""
-    for name, n, mark in find_marks(clip, graph.Marks.from_json(request["marks"])):
+    done = 0
+    for name, n, mark in find_marks(clip, graph.Marks.from_json(request["marks"]), Path(request["folder"])):
         if name != what:
             progress.flush()
-            what = name
+            what, done = name, 0
             emit("looking", what=f"marks of the kind {name}")
-        if mark is None:
-            progress.add(n)
-        else:
+        if isinstance(mark, str):
+            emit("note", text=mark)
+        elif mark is not None:
             progress.flush()
             emit("mark", mark=dataclasses.asdict(mark))
+        elif n > done:
+            progress.add(n)
+            done = n
 
 
 def stills(request: dict[str, Any], emit: Emit) -> None:
