@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vswipe.cli import COMMANDS, build_parser, main
+from vswipe.cli.erase import EXAMPLES
 from vswipe.jobs import erase as job_module
 from vswipe.jobs.batch import exit_code, expand, output_for, run_all
 from vswipe.jobs.erase import Done, Job
@@ -53,6 +56,21 @@ def test_wrong_arguments(arguments: list[str], words: str, capsys: pytest.Captur
     output = capsys.readouterr()
     assert words in output.err
     assert output.out == ""
+
+
+def test_commands_in_the_documentation_are_understood() -> None:
+    """Every `vswipe ...` in a block of code has the commands and options that there are."""
+    root = Path(__file__).parents[2]
+    texts = [path.read_text(encoding="utf-8") for path in (root / "README.md", *sorted((root / "docs").glob("*.md")))]
+    lines = [line for text in texts for line in re.findall(r"^    (?:uv run )?vswipe (.+)$", text, re.MULTILINE)]
+    lines += re.findall(r"^  vswipe (.+)$", EXAMPLES, re.MULTILINE)
+    assert len(lines) > 10
+    parser = build_parser()
+    for line in lines:
+        given = shlex.split(line.split("   ")[0], comments=True)
+        given = given[: given.index("--")] if "--" in given else given
+        if given != ["COMMAND", "--help"]:
+            parser.parse_args(given)
 
 
 @pytest.fixture

@@ -27,14 +27,21 @@ def test_bar_tells_speed_and_time_left(screen: io.StringIO) -> None:
     with BarReport() as report:
         report.phase("checking the file")
         report.phase("erasing", 100, 20)
+        report._bar.refresh()
         report.advance(10)  # the first step: what came before it is loading
         for _ in range(4):
+            report.advance(4)
+        report._bar.refresh()
+        assert "46/100 " in screen.getvalue()
+        assert "frames/s" not in screen.getvalue(), "a burst or two tells no speed"
+        for _ in range(2):
             report.advance(4)
         report._bar.refresh()
         report.note("a note with [brackets]")
     shown = screen.getvalue()
     assert "erasing" in shown
-    assert "46/100 " in shown
+    assert "20/100 looking ahead" in shown
+    assert "54/100 " in shown
     assert " frames/s, 0:" in shown
     assert "vswipe: a note with [brackets]" in shown
 

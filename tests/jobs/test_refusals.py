@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from vswipe.cli import main
+from vswipe.jobs import graph
+from vswipe.jobs.process import UserError
 
 from .conftest import SIZE, checksum, ffmpeg, num_frames
 
@@ -72,6 +74,22 @@ def test_no_media(
     refused(erase(tmp_path / name), capsys, words, tmp_path, name, "mask.png")
 
 
+def test_a_bad_file_does_not_stop_the_others(
+    tmp_path: Path, film: Path, erase: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "season"
+    folder.mkdir()
+    shutil.copy(film, folder / "b.mkv")
+    (folder / "a.mkv").touch()
+    (folder / "c.mkv").write_bytes(film.read_bytes()[:999])
+    assert erase(folder) == 2
+    output = capsys.readouterr()
+    assert output.out.startswith(f"{folder / 'b.clean.mkv'}: 40 frames, 40 changed, ")
+    assert f"vswipe: {folder / 'a.mkv'}: is empty, 0 bytes\n" in output.err
+    assert output.err.endswith("vswipe: 1 of 3 files done\n")
+    assert {path.name for path in folder.iterdir()} == {"a.mkv", "b.mkv", "c.mkv", "b.clean.mkv"}
+
+
 def test_sound_alone(tmp_path: Path, erase: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", tmp_path / "sound.mkv")
     refused(erase(tmp_path / "sound.mkv"), capsys, "there is no video in it")
@@ -124,12 +142,11 @@ def test_masks_that_do_not_fit(tmp_path: Path, film: Path, capsys: pytest.Captur
         refused(main(["erase", str(film), "--mask", str(tmp_path / name)]), capsys, f"{name}: {words}")
 
 
-def test_filters_that_are_not_there_yet(film: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import vapoursynth as vs
-
-    if hasattr(vs.core.wipe, "AutoDynamicLogo"):
-        pytest.skip("the filter is there")
-    refused(main(["erase", str(film), "--dynamic-logo"]), capsys, "core.wipe.AutoDynamicLogo: this version of vswipe")
+def test_a_filter_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(graph.FILTERS, "subs", ("AutoNothing", "NothingMask"))
+    for masks_only, name in ((False, "AutoNothing"), (True, "NothingMask")):
+        with pytest.raises(UserError, match=f"core.wipe.{name}: this version of vswipe does not have it"):
+            graph.need_filters(graph.Marks(("subs",)), masks_only=masks_only)
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from typing import Any
 
 from vswipe.jobs.report import Report, Silent
 
+# Frames come in bursts, a chunk at a time: before so many of them, or seconds, a speed would be anything but true.
+SURE_FRAMES, SURE_SECONDS = 24, 10.0
+
 
 @contextmanager
 def reporting(*, quiet: bool, as_json: bool) -> Iterator[Report]:
@@ -87,7 +90,7 @@ class BarReport:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(
-            what, total=total or None, completed=done, state=f"{done}/{total}" * (total > 0)
+            what, total=total or None, completed=done, state=f"{done}/{total} looking ahead" * (total > 0)
         )
         self._done, self._total, self._began = done, total, 0.0
 
@@ -97,7 +100,7 @@ class BarReport:
             self._began, self._at_start = time.monotonic(), self._done
         spent, made = time.monotonic() - self._began, self._done - self._at_start
         state = f"{self._done}/{self._total}"
-        if spent > 0 and made > 0:
+        if spent > 0 and (made >= SURE_FRAMES or (made and spent >= SURE_SECONDS)):
             state += f" {made / spent:.1f} frames/s, {clock((self._total - self._done) * spent / made)} left"
         self._bar.update(self._task, completed=self._done, state=state)
 
