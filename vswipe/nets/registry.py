@@ -32,7 +32,12 @@ class Entry:
 
 
 REGISTRY: dict[str, Entry] = {
-    "opn": Entry("opn:OPN", weights="opn_v1.safetensors", published=("OPN.pth",)),
+    "opn": Entry(
+        "opn:OPN",
+        weights="opn_v1.safetensors",
+        sha256="25fa4a389b9affc982202d1f1cb95478c78e80f47b4124a7baa82ba02419c2c3",
+        published=("OPN.pth",),
+    ),
     "tcn": Entry("tcn:TCN", weights="tcn_v1.safetensors", published=("TCN.pth",)),
     "rnot": Entry(
         "rnot:RNoT",
