@@ -5,24 +5,32 @@
 
 A network is NAME, NAME=FILE (weights, published or ours) or NAME=FILE:SHOTS: "opn=OPN.pth:1" is the single shot,
 "opn=OPN.pth:0" as many as the hole is deep. Validation clips and drawn marks as in scripts/evaluate.py; the
-table gives PSNR and SSIM inside the hole, E_warp (flicker), colour cast and seconds per frame. In the sheets: what a
-method gets, each output, the truth.
+table gives PSNR and SSIM inside the hole, E_warp (flicker), colour cast and processor seconds per frame. In the sheets:
+what a method gets, each output, the truth. The file is written after every case; with --add what it holds of the same
+drawing, method and weights is not measured again, so that a run can go on and a network can be added.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
+import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
+from vswipe.nets import REGISTRY
+from vswipe.nets.weights import find
 from vswipe.training import results, sheets
 from vswipe.training.clips import validation_clips
 from vswipe.training.evaluation import Judge, make_case, run_method
@@ -55,6 +63,27 @@ def variants(networks: Sequence[str]) -> list[Variant]:
     return out
 
 
+def fingerprint(variant: Variant) -> str:
+    """Beginning of the SHA-256 of a network's weights; empty for methods without."""
+    if variant.model not in REGISTRY:
+        return ""
+    path = variant.settings.get("weights") or find(variant.model)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12] if path else ""
+
+
+def known_rows(path: str | None) -> dict[tuple[Any, ...], results.Row]:
+    """Rows of a result file by what they depend on; none without a file."""
+    if path is None or not Path(path).is_file():
+        return {}
+    rows = json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
+    return {identity(row): row for row in rows}
+
+
+def identity(row: results.Row) -> tuple[Any, ...]:
+    """What tells one measurement from another."""
+    return tuple(row.get(key) for key in ("clip", "kind", "method", "frames", "drawing", "weights"))
+
+
 def main() -> int:
     """Parse, run, print; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,6 +92,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--kinds", nargs="+", default=KINDS)
     parser.add_argument("--out", help="write rows and means to this JSON file")
+    parser.add_argument("--add", action="store_true", help="keep what the JSON file holds already")
     parser.add_argument("--sheets", metavar="DIR", help="write a contact sheet per case")
     args = parser.parse_args()
     log = Console(stderr=True)
@@ -72,26 +102,34 @@ def main() -> int:
         return 1
     count = min(args.clips, len(every))
     clips = [every[k * len(every) // count] for k in range(count)]
-    chosen, rows = variants(args.networks), []
+    chosen = variants(args.networks)
+    known = known_rows(args.out) if args.add else {}
+    rows = list(known.values())
+    settings = {key: value for key, value in vars(args).items() if key not in ("out", "add")}
     with Progress(console=log) as bar:
         step = bar.add_task("cases", total=len(clips) * len(args.kinds) * len(chosen))
         for kind in args.kinds:
             for clip in clips:
                 case = make_case(clip, kind, args.frames)
                 judge, planes = Judge(case), {}
+                drawing = f"{zlib.crc32(np.packbits(case.drawn).tobytes()):08x}"
                 for variant in chosen:
-                    outcome = run_method(variant.model, case, variant.settings)
-                    assert outcome is not None
-                    planes[variant.name] = outcome.planes
-                    rows.append({"clip": case.clip, "kind": kind, "method": variant.name, "frames": case.num_frames,
-                                 **asdict(judge.score(outcome))})  # fmt: skip
+                    row = {"clip": case.clip, "kind": kind, "method": variant.name, "frames": case.num_frames,
+                           "drawing": drawing, "weights": fingerprint(variant)}  # fmt: skip
+                    if identity(row) not in known:
+                        began = time.process_time()
+                        outcome = run_method(variant.model, case, variant.settings)
+                        assert outcome is not None
+                        outcome.seconds = time.process_time() - began
+                        planes[variant.name] = outcome.planes
+                        rows.append({**row, **asdict(judge.score(outcome))})
                     bar.update(step, advance=1, description=f"{kind} {clip.name} {variant.name}")
-                picture = sheets.sheet(case, planes) if args.sheets else None
+                if args.out:
+                    results.save(Path(args.out), settings, rows)
+                picture = sheets.sheet(case, planes) if args.sheets and planes else None
                 if picture is not None:
                     sheets.save(Path(args.sheets) / f"{kind}_{case.clip}.png", picture)
     print(results.summary_table(rows))
-    if args.out:
-        results.save(Path(args.out), {k: v for k, v in vars(args).items() if k != "out"}, rows)
     return 0
 
 
