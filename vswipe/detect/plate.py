@@ -18,23 +18,16 @@ REACH = 2.5
 
 _MARGIN = 2  # pixels between the strokes and a side, at least: the rims of the letters are steady as well
 _ENOUGH = 12.0  # levels of a side beyond which more is no better
-_UNEVEN = (
-    0.35,
-    0.12,
-)  # a plate fits its text: cost of a row's height of difference between left and right, top and bottom
+# A plate fits its text: cost of a row's height of difference between left and right, and between top and bottom.
+_UNEVEN = (0.35, 0.12)
 _FAR = 0.06  # cost of a row's height of distance
 
 _STEP = 1.5  # levels: the three best sides change by at least so much
-_SOLID, _PLAIN, _CLEAR = (
-    0.78,
-    0.88,
-    0.95,
-)  # steadiness of the three best sides: with support, with little, with hardly any
+# Steadiness of the three best sides: with support, with little, with hardly any.
+_SOLID, _PLAIN, _CLEAR = 0.78, 0.88, 0.95
 _WORST = 0.65  # steadiness of the fourth that does without support
-_SEEN, _PROVEN = (
-    0.05,
-    0.3,
-)  # mean of the network's probability beside the strokes: what supports a plate, what proves one
+# Mean of the network's probability beside the strokes: what supports a plate, what proves one.
+_SEEN, _PROVEN = 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -110,11 +103,12 @@ def is_sure(plate: Plate, seen: float) -> bool:
     """
     if plate.step < _STEP or plate.steady < _SOLID:
         return False
+    whole = plate.steady >= _PLAIN and plate.least >= _WORST
+    if seen >= _PROVEN or (whole and plate.told):
+        return True
     if plate.told:
-        return plate.steady >= _PLAIN or seen >= _SEEN
-    return (
-        seen >= _PROVEN or (seen >= _SEEN and plate.steady >= _PLAIN) or (plate.steady >= _CLEAR and seen >= _SEEN / 3)
-    )
+        return seen >= _SEEN and plate.steady >= _PLAIN
+    return whole and seen >= (_SEEN / 5 if plate.steady >= _CLEAR else _SEEN)
 
 
 def _mean(lumas: Sequence[np.ndarray], part: tuple[slice, slice]) -> np.ndarray:
