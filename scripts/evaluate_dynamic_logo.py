@@ -2,11 +2,14 @@
 
     python scripts/evaluate_dynamic_logo.py --out scripts/results/dynamic_logo.json
     python scripts/evaluate_dynamic_logo.py --clips 4 --no-erase --sheets FOLDER
+    python scripts/evaluate_dynamic_logo.py --clips 4 --no-erase --no-clean --opacity 0.5
+    python scripts/evaluate_dynamic_logo.py --speed
 
 Validation clips of 90 frames or more, the first 90; one opaque mark each (`training.marks.draw_dynamic`), drawn from
 the names, then x264 at CRF 20. The mark is looked for blindly, and with `mark=` (the true mask of one frame). A frame
 counts as found where the mask overlaps the true one by a tenth (intersection over union). PSNR is of luma against the
 clean frames, inside the true mask grown by a pixel, on the first `--erased` frames; "true": Inpaint with the true mask.
+Seconds are of processor time, all threads together.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Settings
 from vswipe.training.clips import ClipFile, validation_clips
 from vswipe.training.codec import Planes, compress
-from vswipe.training.composite import composite
+from vswipe.training.composite import Overlay, composite
 from vswipe.training.marks import draw_dynamic
 from vswipe.training.overlays import overlay_rng
 
@@ -90,11 +94,18 @@ def compare(masks: Masks, truth: np.ndarray) -> dict[str, Any]:
             "iou": round(float(np.mean(overlaps)), 4) if overlaps else None}  # fmt: skip
 
 
-def evaluate(clip: ClipFile, how: str, erased: int, sheets: Path | None) -> dict[str, Any]:
+def draw(clip: ClipFile, how: str, width: int, height: int, num_frames: int, opacity: float) -> Overlay:
+    """The mark of a clip."""
+    overlay = draw_dynamic(overlay_rng(clip.name, "dynamic", how), width, height, num_frames, how)
+    frames = tuple(tuple(replace(place, opacity=opacity) for place in frame) for frame in overlay.frames)
+    return replace(overlay, frames=frames)
+
+
+def evaluate(clip: ClipFile, how: str, erased: int, sheets: Path | None, opacity: float) -> dict[str, Any]:
     """One clip with one drawn mark."""
     clean, fps = clip.read(FRAMES)
     num_frames, height, width = clean[0].shape
-    drawn = composite(clean, draw_dynamic(overlay_rng(clip.name, "dynamic", how), width, height, num_frames, how))
+    drawn = composite(clean, draw(clip, how, width, height, num_frames, opacity))
     coded = compress(drawn.planes, "h264", 20, fps)
     shown = [n for n in range(num_frames) if drawn.mask[n].any()]
     example = Example(shown[len(shown) // 3], drawn.mask[shown[len(shown) // 3]])
@@ -112,6 +123,24 @@ def evaluate(clip: ClipFile, how: str, erased: int, sheets: Path | None) -> dict
     if sheets:
         write_sheet(coded, drawn.mask, found, sheets / f"{how}_{clip.name}.png")
     return row
+
+
+def speed(clip: ClipFile) -> dict[str, Any]:
+    """Seconds per frame at 1920x1080, with a mark that blinks: to reduce the frame, and to find the mark in it."""
+    clean, _ = clip.read(FRAMES)
+    sizes = (1920, 1080), (960, 540), (960, 540)
+    large = tuple(np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in plane])
+                  for plane, size in zip(clean, sizes, strict=True))  # fmt: skip
+    drawn = composite(large, draw(clip, "blink", 1920, 1080, FRAMES, 1.0))  # type: ignore[arg-type]
+    detector = DynamicLogoDetector(1920, 1080, "YUV", 1.0, FRAMES, 0.5, FrameRing(512 << 20))
+    start = time.process_time()
+    for n in range(FRAMES):
+        detector.reduce(n, [plane[n] for plane in drawn.planes])
+    reduced = (time.process_time() - start) / FRAMES
+    masks, learn, each = find_masks(drawn.planes, None)
+    return {"clip": clip.name, "size": "1920x1080", "reduce_seconds_per_frame": round(reduced, 4),
+            "find_seconds_per_frame": round(each, 4), "learn_seconds": round(learn, 1),
+            "learn_frames": FRAMES, **compare(masks, drawn.mask)}  # fmt: skip
 
 
 def write_sheet(planes: Planes, truth: np.ndarray, found: dict[str, Masks], path: Path) -> None:
@@ -159,6 +188,8 @@ def main() -> None:
     parser.add_argument("--erased", type=int, default=24, help="frames that are erased and scored")
     parser.add_argument("--no-erase", action="store_true", help="masks only")
     parser.add_argument("--no-clean", action="store_true", help="leave out the clips without a mark")
+    parser.add_argument("--opacity", type=float, default=1.0, help="of the marks, 0..1")
+    parser.add_argument("--speed", action="store_true", help="only time it, at 1920x1080, on the first clip")
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -166,6 +197,9 @@ def main() -> None:
     clips = validation_clips(FRAMES)
     if given.clips and given.clips < len(clips):
         clips = [clips[i * len(clips) // given.clips] for i in range(given.clips)]
+    if given.speed:
+        print(json.dumps(speed(clips[0])))
+        return
     if given.sheets:
         given.sheets.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
@@ -178,7 +212,7 @@ def main() -> None:
             clean.append({"clip": clip.name, "changed": changed, "learn_seconds": round(learn, 1)})
             print(json.dumps(clean[-1]), flush=True)
         for how in MODES:
-            rows.append(evaluate(clip, how, 0 if given.no_erase else given.erased, given.sheets))
+            rows.append(evaluate(clip, how, 0 if given.no_erase else given.erased, given.sheets, given.opacity))
             print(json.dumps(rows[-1]), flush=True)
         report = save(rows, clean, given.out)
     print(json.dumps(report, indent=1))

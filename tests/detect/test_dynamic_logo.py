@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from vswipe.detect.dynamic_logo import RUN, RUNS, DynamicLogoDetector, Example
-from vswipe.detect.mark_look import Planes, first_look, gradients, learn
+from vswipe.detect.mark_look import Planes, first_look, gradients, halved, learn
 from vswipe.detect.mark_places import Bounds, decide
-from vswipe.detect.mark_search import Sighting, closely, find_places
+from vswipe.detect.mark_search import FAR_COARSE, Sighting, agreement, closely, find_places
 from vswipe.detect.mark_shape import beside, extent, filled_out, shape_of, without
 from vswipe.detect.mark_switches import showings
 from vswipe.engine.ring import FrameRing
@@ -130,34 +130,39 @@ def test_parts_that_stand_apart_are_shown_together() -> None:
 
 
 def test_the_mask_is_filled_out_by_what_holds_and_is_off_next_to_it() -> None:
-    places = [(n, 50.0, 20.0) for n in range(8)]
+    places = [(n, 50.0, 20.0) for n in (0, 2, 4, 12, 14, 16, 24, 26, 28)]
+    bare = [(n, 50.0, 20.0) for n in (5, 11, 17, 23, 29)]
     size = SIZE + 20, SIZE + 20
     true = np.zeros(size, np.uint8)
     true[10:-10, 10:-10] = badge()[1]
     half = true.copy()
     half[:, size[1] // 2 :] = 0
-    frames = {n: planes(n, (60, 30)) for n in range(8)} | {n: planes(n, None) for n in range(8, 12)}
-    made = filled_out(half, places, [(n, 50.0, 20.0) for n in range(8, 12)], frames.__getitem__)
+    frames = {n: planes(n, (60, 30)) for n, _, _ in places} | {n: planes(n, None) for n, _, _ in bare}
+    made = filled_out(half, places, bare, frames.__getitem__)
+    assert not (true & ~made).any()
     assert (made & true).sum() / (made | true).sum() > 0.75
 
 
-def test_a_mark_on_odd_pixels_is_found_as_surely_as_on_even_ones() -> None:
-    """The coarse search at half size, with strokes of two pixels: what was missed was missed whole."""
-    stripes = np.zeros((23, 23), np.float32)
-    stripes[2:21:4] = stripes[3:21:4] = 200
-    stripes[:, :2] = stripes[:, 21:] = 200
+def test_half_of_a_look_is_like_half_of_a_frame() -> None:
+    """The coarse search: a mark on odd pixels, or with an odd side, was missed whole."""
+    side = 31
+    code = np.kron(np.random.default_rng(0).integers(0, 2, (11, 11)) * 200, np.ones((3, 3)))[:side, :side]
 
     def drawn(left: int, top: int) -> Planes:
         luma = picture(0, None).astype(np.float32)
-        luma[top : top + 23, left : left + 23] = stripes
+        luma[top : top + side, left : left + side] = code
         return Planes(np.dstack([luma, luma * 0, luma * 0]), gradients(luma))
 
-    mask = cv2.copyMakeBorder(np.ones((23, 23), np.uint8), 4, 4, 4, 4, cv2.BORDER_CONSTANT)
-    for first in ((30, 20), (31, 21)):
-        look = first_look(drawn(*first), mask, first[0] - 4, first[1] - 4)
-        for left, top in ((100, 50), (101, 50), (100, 51), (101, 51)):
-            best = find_places(drawn(left, top), look, places=1)[0]
-            assert (round(best.left), round(best.top)) == (left - 4, top - 4)
+    mask = cv2.copyMakeBorder(np.ones((side, side), np.uint8), 4, 4, 4, 4, cv2.BORDER_CONSTANT)
+    small = first_look(drawn(30, 20), mask, 26, 16).halved()
+
+    def best(left: int, top: int) -> tuple[float, float]:
+        y, x = (top - 4) // 2, (left - 4) // 2
+        gradient, level = agreement(halved(drawn(left, top)), small, FAR_COARSE)
+        return float(gradient[y : y + 2, x : x + 2].max()), float(level[y : y + 2, x : x + 2].max())
+
+    assert min(best(100, 50)) > 0.97
+    assert sum(best(101, 51)) > 1
 
 
 def detector(length: int) -> DynamicLogoDetector:

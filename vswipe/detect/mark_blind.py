@@ -115,7 +115,7 @@ def _together(look: Look, mask: np.ndarray, seen: _Seen, planes: Callable[[int],
     places: list[Place] = [(n, left, top) for showing, left, top in seen for n in showing.frames]
     bare: list[Place] = [(n, left, top) for showing, left, top in seen for n in showing.bare]
     look = replace(look, mask=filled_out(mask, places, bare, planes))
-    look = learn(look, [(planes(n), *at) for n, *at in places])
+    look = learn(look, [(planes(n), left, top) for n, left, top in places])
     spans = tuple(Span(showing.start, showing.stop, left, top) for showing, left, top in seen)
     return Guess(look, places, sum(showing.ends for showing, _, _ in seen), False, spans)
 

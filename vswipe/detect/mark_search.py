@@ -17,7 +17,7 @@ from vswipe.ops.pyramid import push_pull
 
 _FLAT = 4.0  # gradient energy per pixel, levels^2, below which a patch is too flat to agree with anything
 _FAR = 150.0  # mean square difference of levels that halves the agreement
-_FAR_COARSE = 600.0  # the same at half size, where fine strokes may lie half a pixel beside each other
+FAR_COARSE = 600.0  # the same at half size, where fine strokes may lie half a pixel beside each other
 _PLACES = 4
 _NEAR = 2  # pixels around a coarse place that are tried
 
@@ -86,7 +86,7 @@ def find_places(planes: Planes, look: Look, small: Planes | None = None, small_l
                       for x in (small.levels, small.gradients)))  # fmt: skip
     if padded.levels.shape[0] < small_look.size[0] or padded.levels.shape[1] < small_look.size[1]:
         return []
-    gradient, level = agreement(padded, small_look, _FAR_COARSE)
+    gradient, level = agreement(padded, small_look, FAR_COARSE)
     total = gradient + level
     found = []
     reach = max(2, min(small_look.size) // 3)

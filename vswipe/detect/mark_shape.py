@@ -137,12 +137,15 @@ def filled_out(mask: np.ndarray, seen: Sequence[Place], bare: Sequence[Place],
     own = np.percentile(((there - middle) ** 2) @ _CHANNELS, 80, axis=0)
     far = np.median(((_levels(bare, planes, mask.shape) - middle) ** 2) @ _CHANNELS, axis=0)
     far, own = (cv2.GaussianBlur(x.astype(np.float32), (0, 0), 0.6) for x in (far, own))
-    usual = float(np.percentile(far[mask > 0], 90))
-    off = (far > max(_LEAST**2, _RIM * usual)) & (far > _CLEAR * (own + _NOISE))
+    # Beside a part of strong contrast coding leaves more than the rim of a faint part amounts to.
+    least, times = _RIM * cv2.dilate(far, np.ones((9, 9), np.uint8)), far / (own + _NOISE)
+    off = (far > np.maximum(_LEAST**2, least)) & (times > _CLEAR)
     near = cv2.dilate(mask, np.ones((7, 7), np.uint8))
     _, labels = cv2.connectedComponents(off.astype(np.uint8), connectivity=8)
     wanted = np.unique(labels[near > 0])
-    return mask | np.isin(labels, wanted[wanted > 0]).astype(np.uint8)
+    mask = mask | np.isin(labels, wanted[wanted > 0]).astype(np.uint8)
+    rim = (cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0) & (times > _FAINT)
+    return mask | (rim & (far > np.maximum(0.5 * _LEAST**2, least))).astype(np.uint8)
 
 
 def extent(mask: np.ndarray) -> tuple[int, int]:
