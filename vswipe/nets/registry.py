@@ -45,7 +45,12 @@ REGISTRY: dict[str, Entry] = {
         sha256="79fdbb123b248118b7917151650938cb6ec962620fdf5ede6cb7b9cc520bd128",
     ),
     "rnnet": Entry("rnnet:RNNet", weights="rnnet_v1.safetensors", published=("*_gen.pth",)),
-    "sttn": Entry("sttn:STTN", weights="sttn_v1.safetensors", published=("sttn.pth",)),
+    "sttn": Entry(
+        "sttn:STTN",
+        weights="sttn_v1.safetensors",
+        sha256="8b3ffba99d3e0567df18f42ce4821572173d69b379458f9dd403e6e51ded8df6",
+        published=("sttn.pth",),
+    ),
     "autosttn": Entry(
         "autosttn:AutoSTTN", weights="autosttn_v1.safetensors", published=("detext_trial.pth", "infer_model.pth")
     ),
