@@ -66,8 +66,9 @@ def erase(planes: Planes, masks: Masks, stop: int) -> np.ndarray:
     out = tuple(plane.copy() for plane in planes)
     pipeline = Pipeline(PictureFormat(width, height, "YUV", 8, sub_w=1, sub_h=1), num_frames, Settings())
     for start in range(0, stop, pipeline.chunk):
+        # Whole chunks: what a chunk may look at is measured from its end.
         window = range(max(start - pipeline.before, 0), min(start + pipeline.chunk + pipeline.after, num_frames))
-        pipeline.render(start, min(start + pipeline.chunk, stop), {n: frames[n] for n in window},
+        pipeline.render(start, min(start + pipeline.chunk, num_frames), {n: frames[n] for n in window},
                         {n: masks[n] for n in window}, lambda n: tuple(plane[n] for plane in out))  # fmt: skip
     return out[0][:stop]
 
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--no-clean", action="store_true", help="leave out the clips without a mark")
     parser.add_argument("--opacity", type=float, default=1.0, help="of the marks, 0..1")
     parser.add_argument("--speed", action="store_true", help="only time it, at 1920x1080, on the first clip")
+    parser.add_argument("--resume", action="store_true", help="keep the cases that --out holds already")
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -202,24 +204,25 @@ def main() -> None:
         return
     if given.sheets:
         given.sheets.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    clean: list[dict[str, Any]] = []
-    report: dict[str, Any] = {}
+    kept = json.loads(given.out.read_text()) if given.resume and given.out.exists() else {"cases": [], "clean": []}
+    rows, clean = kept["cases"], kept["clean"]
     for clip in clips:
-        if not given.no_clean:
+        if not given.no_clean and all(row["clip"] != clip.name for row in clean):
             masks, learn, _ = find_masks(clip.read(FRAMES)[0], None)
             changed = sum(mask is not None for mask in masks)
             clean.append({"clip": clip.name, "changed": changed, "learn_seconds": round(learn, 1)})
             print(json.dumps(clean[-1]), flush=True)
         for how in MODES:
+            if any((row["clip"], row["how"]) == (clip.name, how) for row in rows):
+                continue
             rows.append(evaluate(clip, how, 0 if given.no_erase else given.erased, given.sheets, given.opacity))
             print(json.dumps(rows[-1]), flush=True)
-        report = save(rows, clean, given.out)
-    print(json.dumps(report, indent=1))
+            save(rows, clean, given.out)
+    print(json.dumps(save(rows, clean, given.out), indent=1))
 
 
 def save(rows: list[dict[str, Any]], clean: list[dict[str, Any]], path: Path | None) -> dict[str, Any]:
-    """Totals of what is done so far, written after every clip: a run may be stopped."""
+    """Totals of what is done so far, written after every case: a run may be stopped, and goes on with `--resume`."""
     modes = {how: summarise([row for row in rows if row["how"] == how]) for how in MODES}
     changed = sum(row["changed"] for row in clean)
     report = {"all": summarise(rows), **modes,
