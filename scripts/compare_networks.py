@@ -88,7 +88,7 @@ def main() -> int:
     """Parse, run, print; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=["rnot"], metavar="NAME[=FILE[:SHOTS]]")
-    parser.add_argument("--clips", type=int, default=8, help="number of validation clips, evenly chosen")
+    parser.add_argument("--clips", nargs="+", default=["8"], help="number of validation clips, evenly chosen, or names")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--kinds", nargs="+", default=KINDS)
     parser.add_argument("--out", help="write rows and means to this JSON file")
@@ -100,12 +100,19 @@ def main() -> int:
     if not every:
         log.print("compare_networks: no clips found; set VSWIPE_DATA to the folder that holds clips/")
         return 1
-    count = min(args.clips, len(every))
-    clips = [every[k * len(every) // count] for k in range(count)]
+    if len(args.clips) == 1 and args.clips[0].isdigit():
+        count = min(int(args.clips[0]), len(every))
+        clips = [every[k * len(every) // count] for k in range(count)]
+    else:
+        clips = [clip for clip in every if clip.name in args.clips]
+        if len(clips) < len(args.clips):
+            names = ", ".join(clip.name for clip in every)
+            log.print(f"compare_networks: clips must be a number or of {names}, got {' '.join(args.clips)}")
+            return 1
     chosen = variants(args.networks)
     known = known_rows(args.out) if args.add else {}
     rows = list(known.values())
-    settings = {key: value for key, value in vars(args).items() if key not in ("out", "add")}
+    settings = {key: value for key, value in vars(args).items() if key not in ("out", "add", "sheets")}
     with Progress(console=log) as bar:
         step = bar.add_task("cases", total=len(clips) * len(args.kinds) * len(chosen))
         for kind in args.kinds:
