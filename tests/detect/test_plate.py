@@ -39,6 +39,10 @@ def with_text(luma: np.ndarray) -> np.ndarray:
     return out
 
 
+STROKES = np.zeros((HEIGHT, WIDTH), bool)
+STROKES[TEXT[1] - 2 : TEXT[3] + 2, TEXT[0] - 2 : TEXT[2] + 2] = True
+
+
 def near(plate: Plate, box: tuple[int, int, int, int]) -> bool:
     return max(abs(a - b) for a, b in zip((plate.left, plate.top, plate.right, plate.bottom), box, strict=True)) <= 1
 
@@ -46,7 +50,7 @@ def near(plate: Plate, box: tuple[int, int, int, int]) -> bool:
 @pytest.mark.parametrize(("alpha", "colour"), [(1.0, 16), (0.5, 16), (0.6, 235)])
 def test_a_plate_that_comes_with_the_text_needs_no_network(alpha: float, colour: float) -> None:
     frames = scene(18)
-    plate = find_plate([with_text(with_plate(f, alpha, colour)) for f in frames[:12]], frames[12:], TEXT, 16)
+    plate = find_plate([with_text(with_plate(f, alpha, colour)) for f in frames[:12]], frames[12:], STROKES, TEXT, 16)
     assert plate is not None
     assert near(plate, PLATE)
     assert is_sure(plate, 0.0)
@@ -55,19 +59,19 @@ def test_a_plate_that_comes_with_the_text_needs_no_network(alpha: float, colour:
 def test_text_alone_has_no_plate() -> None:
     frames = scene(18, seed=3)
     for others in (frames[12:], []):
-        plate = find_plate([with_text(f) for f in frames[:12]], others, TEXT, 16)
+        plate = find_plate([with_text(f) for f in frames[:12]], others, STROKES, TEXT, 16)
         assert plate is None or not is_sure(plate, 0.0)
 
 
 def test_a_window_of_the_scene_stays_when_the_text_goes() -> None:
     frames = [with_plate(f, 1.0, 30) for f in scene(18)]
-    plate = find_plate([with_text(f) for f in frames[:12]], frames[12:], TEXT, 16)
+    plate = find_plate([with_text(f) for f in frames[:12]], frames[12:], STROKES, TEXT, 16)
     assert plate is None or not is_sure(plate, 0.0)
 
 
 def test_without_other_frames_the_network_must_agree() -> None:
     frames = scene(12)
-    plate = find_plate([with_text(with_plate(f, 0.6, 16)) for f in frames], [], TEXT, 16)
+    plate = find_plate([with_text(with_plate(f, 0.6, 16)) for f in frames], [], STROKES, TEXT, 16)
     assert plate is not None
     assert near(plate, PLATE)
     assert not is_sure(plate, 0.0)
@@ -101,7 +105,7 @@ def test_rows_that_come_and_go_together_share_one_plate() -> None:
 
 def test_the_mask_covers_the_plate_at_full_size_while_it_is_shown() -> None:
     size = WorkingSize.of(1280, 720)
-    plate = Plate(100, 290, 500, 340, 1.0, 1.0, 20.0, True)
+    plate = Plate(100, 290, 500, 340, 1.0, 1.0, 20.0)
     masks = BlockMasks([event((120, 300, 480, 330), 3, 9)], size, 0, [Backing(3, 8, plate)])
     shown = masks.mask(5)
     assert shown is not None

@@ -40,7 +40,8 @@ def find_backings(events: Sequence[Event], plan: DetectorPlan, evidence: Mapping
     backings = []
     groups = _groups(events)
     for group in groups:
-        first, last = min(e.first for e in group), max(e.last for e in group)
+        surest = max(group, key=lambda e: e.score)  # its ends are the most exact
+        first, last = surest.first, surest.last
         shown = _some([n for n in plan.clip(max(e.first for e in group), min(e.last for e in group) + 1) if n in lumas])
         if not shown:
             continue
@@ -48,8 +49,10 @@ def find_backings(events: Sequence[Event], plan: DetectorPlan, evidence: Mapping
         left, top, right, bottom = *(int(v) for v in boxes[:, :2].min(0)), *(int(v) for v in boxes[:, 2:].max(0))
         row = int(np.median(boxes[:, 3] - boxes[:, 1]))
         bare = _nearest([n for n in _beside(first, last, lumas, linked) if not _any_shown(events, n)], first, last)
-        plate = find_plate([lumas[n] for n in shown], [lumas[n] for n in bare], (left, top, right, bottom), row)
-        if plate is not None and is_sure(plate, _seen_behind(plate, group, evidence, first, last)):
+        strokes = _strokes(group, lumas[shown[0]].shape)
+        box = (left, top, right, bottom)
+        plate = find_plate([lumas[n] for n in shown], [lumas[n] for n in bare], strokes, box, row)
+        if plate is not None and is_sure(plate, _seen_behind(plate, strokes, evidence, first, last)):
             backings.append(Backing(first, last, plate))
     return backings
 
@@ -99,20 +102,23 @@ def _beside(first: int, last: int, lumas: Mapping[int, np.ndarray], linked: Call
     return sorted(out)
 
 
-def _seen_behind(plate: Plate, group: Sequence[Event], evidence: Mapping[int, Evidence], first: int,
-                 last: int) -> float:  # fmt: skip
+def _strokes(group: Sequence[Event], size: tuple[int, ...]) -> np.ndarray:
+    """(H, W) bool: all that may belong to letters."""
+    out = np.zeros(size, np.uint8)
+    for event in group:
+        h, w = event.strokes.shape
+        part = out[event.top : event.top + h, event.left : event.left + w]
+        part |= (event.strokes[: part.shape[0], : part.shape[1]] >= _STROKE).astype(np.uint8)
+    return cv2.dilate(out, np.ones((5, 5), np.uint8)) > 0
+
+
+def _seen_behind(plate: Plate, strokes: np.ndarray, evidence: Mapping[int, Evidence], first: int, last: int) -> float:
     """Mean probability of a plate, 0..1, inside a rectangle and beside the strokes, at half size."""
     keys = [n for n in evidence if first <= n <= last]
     if not keys:
         return 0.0
     left, top, right, bottom = plate.left // 2, plate.top // 2, plate.right // 2, plate.bottom // 2
-    height, width = evidence[keys[0]].strokes.shape
-    strokes = np.zeros((height, width), np.uint8)
-    for event in group:
-        h, w = event.strokes.shape
-        strokes[event.top : event.top + h, event.left : event.left + w] |= (event.strokes >= _STROKE).astype(np.uint8)
-    free = cv2.dilate(strokes, np.ones((5, 5), np.uint8))[top * 2 : bottom * 2 : 2, left * 2 : right * 2 : 2] == 0
+    free = ~strokes[top * 2 : bottom * 2 : 2, left * 2 : right * 2 : 2]
     if not free.any():
         return 0.0
-    parts = [evidence[n].box[top:bottom, left:right][free[: evidence[n].box.shape[0] - top]] for n in keys]
-    return float(np.mean([part.mean() for part in parts])) / 255
+    return float(np.mean([evidence[n].box[top:bottom, left:right][free].mean() for n in keys])) / 255

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 REACH = 2.5
@@ -26,6 +27,9 @@ _STEP = 1.5  # levels: the three best sides change by at least so much
 # Steadiness of the three best sides: with support, with little, with hardly any.
 _SOLID, _PLAIN, _CLEAR = 0.78, 0.88, 0.95
 _WORST = 0.65  # steadiness of the fourth that does without support
+_BARE = 0.12  # share of a plate without letters that is needed to see how it changes
+_NOISE = 1.0  # levels of change that say nothing
+_LIKELY, _FILLED, _FULL = 0.6, 0.83, 0.93  # of `Plate.solid`: with four sides and support, with these, with three
 # Mean of the network's probability beside the strokes: what supports a plate, what proves one.
 _SEEN, _PROVEN = 0.1, 0.3
 
@@ -40,7 +44,8 @@ class Plate:
             of its own colour.
         least: the same of the fourth.
         step: levels by which the picture changes at a side, the least of the three best.
-        told: whether frames without the text were there to compare with.
+        solid: 0..1, how well all that lies in it, beside the strokes, agrees in changing the plate's way against frames
+            without the text; None where there are no such frames, or letters everywhere.
     """
 
     left: int
@@ -50,7 +55,7 @@ class Plate:
     steady: float
     least: float
     step: float
-    told: bool
+    solid: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,15 @@ class _Sides:
     score: float
 
 
-def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], bounds: tuple[int, int, int, int],
-               row: int) -> Plate | None:  # fmt: skip
+def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], strokes: np.ndarray,
+               bounds: tuple[int, int, int, int], row: int) -> Plate | None:  # fmt: skip
     """The rectangle around some rows of text, or None.
 
     Args:
         lumas: (H, W) uint8, frames that show them.
         others: (H, W) uint8, frames of the same shot that show neither them nor any other line; may be none.
-        bounds: left, top, right, bottom of their strokes, right and bottom excluded.
+        strokes: (H, W) bool, all that belongs to letters.
+        bounds: left, top, right, bottom of the letters, right and bottom excluded.
         row: height of a row, pixels.
     """
     height, width = lumas[0].shape
@@ -90,8 +96,25 @@ def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], bounds
     if not plates:
         return None
     best = max(plates, key=lambda plate: plate.steady * min(plate.step, _ENOUGH))
+    solid = _solid(change, strokes[part], best, row) if others else None
     return replace(best, left=best.left + x0, top=best.top + y0, right=best.right + x0, bottom=best.bottom + y0,
-                   told=bool(others))  # fmt: skip
+                   solid=solid)  # fmt: skip
+
+
+def _solid(change: np.ndarray, strokes: np.ndarray, plate: Plate, row: int) -> float | None:
+    """See `Plate.solid`; `change` is the picture with the plate less that without it."""
+    inside = np.s_[plate.top + 1 : plate.bottom - 1, plate.left + 1 : plate.right - 1]
+    # Rims and the codec's ringing change around letters without a plate, too.
+    free = change[inside][cv2.dilate(strokes[inside].astype(np.uint8), np.ones((7, 7), np.uint8)) == 0]
+    if free.size < _BARE * change[inside].size:
+        return None
+    # What moves changes everywhere: around the plate as much as in it.
+    around = np.zeros(change.shape, bool)
+    reach = max(row // 2, 4)
+    around[max(plate.top - reach, 0) : plate.bottom + reach, max(plate.left - reach, 0) : plate.right + reach] = True
+    around[plate.top - 1 : plate.bottom + 1, plate.left - 1 : plate.right + 1] = False
+    moving = float(np.abs(change[around]).mean()) if around.any() else 0.0
+    return float(abs(free.mean()) / (np.abs(free).mean() + _NOISE + moving / 4))
 
 
 def is_sure(plate: Plate, seen: float) -> bool:
@@ -103,12 +126,14 @@ def is_sure(plate: Plate, seen: float) -> bool:
     """
     if plate.step < _STEP or plate.steady < _SOLID:
         return False
-    whole = plate.steady >= _PLAIN and plate.least >= _WORST
-    if seen >= _PROVEN or (whole and plate.told):
+    if seen >= _PROVEN:
         return True
-    if plate.told:
-        return seen >= _SEEN and plate.steady >= _PLAIN
-    return whole and seen >= (_SEEN / 5 if plate.steady >= _CLEAR else _SEEN)
+    whole = plate.steady >= _PLAIN and plate.least >= _WORST
+    if plate.solid is None:
+        return whole and seen >= (_SEEN / 5 if plate.steady >= _CLEAR else _SEEN)
+    if whole and seen >= _SEEN:
+        return plate.solid >= _LIKELY
+    return plate.solid >= (_FILLED if whole else _FULL)
 
 
 def _mean(lumas: Sequence[np.ndarray], part: tuple[slice, slice]) -> np.ndarray:

@@ -57,7 +57,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="b389968d808e4f25bf07dc7df1642fcea1e17633e893bc6f5e499c18e42a7d95",
+        sha256="f730b26ce805f67ad74d843892587e6cb6baca35f512fb29387609d40eacb3ba",
     ),
 }
 
