@@ -78,6 +78,13 @@ def test_without_other_frames_the_network_must_agree() -> None:
     assert is_sure(plate, 0.4)
 
 
+def test_an_opaque_plate_is_sure_by_itself() -> None:
+    plate = find_plate([with_text(with_plate(f, 1.0, 16)) for f in scene(12)], [], STROKES, TEXT, 16)
+    assert plate is not None
+    assert plate.flat
+    assert is_sure(plate, 0.0)
+
+
 def event(box: tuple[int, int, int, int], first: int, last: int) -> Event:
     left, top, right, bottom = box
     strokes = np.ones((bottom - top, right - left), np.float32)

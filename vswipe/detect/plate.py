@@ -28,6 +28,7 @@ _STEP = 1.5  # levels: the three best sides change by at least so much
 _SOLID, _PLAIN, _CLEAR = 0.78, 0.88, 0.95
 _WORST = 0.65  # steadiness of the fourth that does without support
 _BARE = 0.12  # share of a plate without letters that is needed to see how it changes
+_FLAT = 4.0  # levels, standard deviation of what is of one level
 _NOISE = 1.0  # levels of change that say nothing
 _LIKELY, _FILLED, _FULL = 0.6, 0.83, 0.93  # of `Plate.solid`: with four sides and support, with these, with three
 # Mean of the network's probability beside the strokes: what supports a plate, what proves one.
@@ -46,6 +47,7 @@ class Plate:
         step: levels by which the picture changes at a side, the least of the three best.
         solid: 0..1, how well all that lies in it, beside the strokes, agrees in changing the plate's way against frames
             without the text; None where there are no such frames, or letters everywhere.
+        flat: whether it is of one level beside the strokes, as opaque plates are.
     """
 
     left: int
@@ -56,6 +58,7 @@ class Plate:
     least: float
     step: float
     solid: float | None = None
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,23 @@ def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], stroke
         return None
     best = max(plates, key=lambda plate: plate.steady * min(plate.step, _ENOUGH))
     solid = _solid(change, strokes[part], best, row) if others else None
+    bare = _bare(_mean(lumas, part), strokes[part], best)
+    flat = bare is not None and float(bare.std()) <= _FLAT
     return replace(best, left=best.left + x0, top=best.top + y0, right=best.right + x0, bottom=best.bottom + y0,
-                   solid=solid)  # fmt: skip
+                   solid=solid, flat=flat)  # fmt: skip
+
+
+def _bare(values: np.ndarray, strokes: np.ndarray, plate: Plate) -> np.ndarray | None:
+    """Values inside a plate, away from letters, whose rims and ringing reach three pixels; None: there are too few."""
+    inside = np.s_[plate.top + 1 : plate.bottom - 1, plate.left + 1 : plate.right - 1]
+    free = values[inside][cv2.dilate(strokes[inside].astype(np.uint8), np.ones((7, 7), np.uint8)) == 0]
+    return free if free.size >= _BARE * values[inside].size else None
 
 
 def _solid(change: np.ndarray, strokes: np.ndarray, plate: Plate, row: int) -> float | None:
     """See `Plate.solid`; `change` is the picture with the plate less that without it."""
-    inside = np.s_[plate.top + 1 : plate.bottom - 1, plate.left + 1 : plate.right - 1]
-    # Rims and the codec's ringing change around letters without a plate, too.
-    free = change[inside][cv2.dilate(strokes[inside].astype(np.uint8), np.ones((7, 7), np.uint8)) == 0]
-    if free.size < _BARE * change[inside].size:
+    free = _bare(change, strokes, plate)
+    if free is None:
         return None
     # What moves changes everywhere: around the plate as much as in it.
     around = np.zeros(change.shape, bool)
@@ -130,7 +140,8 @@ def is_sure(plate: Plate, seen: float) -> bool:
         return True
     whole = plate.steady >= _PLAIN and plate.least >= _WORST
     if plate.solid is None:
-        return whole and seen >= (_SEEN / 5 if plate.steady >= _CLEAR else _SEEN)
+        clear = plate.steady >= _CLEAR
+        return whole and ((clear and plate.flat) or seen >= (_SEEN / 5 if clear else _SEEN))
     if whole and seen >= _SEEN:
         return plate.solid >= _LIKELY
     return plate.solid >= (_FILLED if whole else _FULL)
