@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from vswipe import nets
+from vswipe.engine import heap
 from vswipe.engine.hole import Hole, make_hole
 from vswipe.engine.netfill import NetFill, NetSettings
 from vswipe.engine.picture import Frame, PictureFormat, Report
@@ -64,6 +65,7 @@ class Pipeline:
         self.model = settings.model
         self.device = torch.device(settings.device)
         self.ring = FrameRing(RING_BYTES)
+        self._rendered = 0  # chunks
         self.network = None if settings.model in (COPY, WIPE) else self._load_network(num_frames)
         self.fusion: Fusion | None = None
         if settings.model == WIPE:
@@ -139,6 +141,9 @@ class Pipeline:
                         copied[n].append(groups[0].copied)
                         for filled in groups:
                             self._write(targets[n], filled, holes[n])
+        self._rendered += 1
+        if self._rendered % heap.EVERY == 0:
+            heap.trim()
         pixels = self.fmt.width * self.fmt.height
         for n in wanted:
             share = np.concatenate(copied[n]) if copied[n] else np.zeros(0)
