@@ -149,3 +149,16 @@ def test_working_frames(family: str, dtype: type, level: float) -> None:
     expected = 102 if family == "RGB" else 100  # 16 + 219 / 255 * 100
     assert np.abs(frame.luma.astype(int) - expected).max() <= 1
     assert np.abs(frame.chroma.astype(int) - 128).max() <= 1
+
+
+def test_an_unsure_part_goes_with_its_line() -> None:
+    """A smudge of the scene beside a line belongs to it, but not before and after it."""
+
+    def event(bounds: tuple[int, int, int, int], first: int, last: int, score: float) -> Event:
+        left, top, right, bottom = bounds
+        strokes = np.ones((bottom - top, right - left), np.float32)
+        return Event(first, last, left, top, strokes, strokes < 0, score, "dialogue", bounds, False, {})
+
+    line, part = event((60, 150, 200, 164), 12, 33, 0.9), event((206, 152, 216, 160), 4, 35, 0.1)
+    assert spans(choose([line, part], DetectorSettings(), SIZE)) == [(12, 33), (12, 33)]
+    assert spans(choose([part], DetectorSettings(), SIZE)) == []

@@ -8,7 +8,7 @@ frame (`presence`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -162,13 +162,20 @@ def choose(events: Sequence[Event], settings: DetectorSettings, size: WorkingSiz
     sure = [e for e in events if e.score >= settings.threshold]
     taken = [e for e in sure if wanted(e)]
 
-    def belongs(event: Event) -> bool:
+    def beside(event: Event) -> Event | None:
+        """A part, shown no longer than the lines it belongs to unless it is sure itself; None: it belongs to none."""
         sure = event.score >= settings.threshold
-        return any(_together(event, line, sure) for line in taken) and _inside(event, settings.regions, size)
+        lines = [line for line in taken if _together(event, line, sure)]
+        if not lines or not _inside(event, settings.regions, size):
+            return None
+        if sure:
+            return event
+        first, last = min(line.first for line in lines), max(line.last for line in lines)
+        return replace(event, first=max(event.first, first), last=min(event.last, last))
 
     unsure = settings.threshold * _BESIDE
-    beside = [e for e in events if e not in taken and e.score >= unsure and belongs(e)]
-    return taken + beside
+    parts = [beside(e) for e in events if e not in taken and e.score >= unsure]
+    return taken + [part for part in parts if part is not None]
 
 
 def _together(part: Event, line: Event, sure: bool) -> bool:
