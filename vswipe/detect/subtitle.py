@@ -30,7 +30,7 @@ LEAST_CORE = 25
 TALLEST = 0.36
 """Share of the height that three joined lines of the largest size take; what is taller and no column is a texture."""
 
-_BESIDE = 0.1  # share of the certainty asked for that a part beside a sure line needs
+_BESIDE = 0.2  # share of the certainty asked for that a part beside a sure line needs
 
 Region = tuple[int, int, int, int]
 
