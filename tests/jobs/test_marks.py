@@ -237,7 +237,7 @@ def test_a_blinking_mark_goes(tmp_path: Path, shown: bool, capsys: pytest.Captur
     cv2.imwrite(str(tmp_path / "mark.png"), mask * np.uint8(255))
     options = ["--mark", tmp_path / "mark.png", "--mark-frame", "2"] if shown else []
     made = erase(film(tmp_path / "film.mkv", marked), "--dynamic-logo", *options)
-    # A known fault: found blindly, a showing may be taken to last two frames longer than it does (docs/dynamic_logo.md).
+    # A known fault (docs/dynamic_logo.md): found blindly, a showing may be taken to last two frames longer.
     spare = [not shown and not there and (SHOWN[n - 1] or SHOWN[n - 2]) for n, there in enumerate(SHOWN)]
     for n, there in enumerate(SHOWN):
         if not there and not spare[n]:
