@@ -2,15 +2,14 @@
 
     python scripts/benchmark.py --out scripts/results/benchmark.json
     python scripts/benchmark.py --cases 1080p --frames 96 --rounds 1
-    python scripts/benchmark.py --cases 1080p --uses submask,autosub,deblend
+    python scripts/benchmark.py --cases 1080p --uses inpaint,submask,autosub
 
 A drawn, moving texture with a two-line subtitle on every frame, YUV420P8. Each round runs the same script without and
 with the filter, one after the other, so that a busy machine slows both. The memory is the largest resident size of the
 whole vspipe process. Before anything is timed, frames are compared: equal outside the mask, changed inside.
 
 Uses: "inpaint" with a mask of the lines, "empty" with a mask that marks nothing; "submask" and "autosub" find burnt-in
-lines by themselves; "deblend" divides a translucent mark out by a file that one analysis has made ("analysis" in the
-second table: the time to its first frame).
+lines by themselves. Logos have benchmark_logo.py.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import argparse
 import gc
 import json
 import os
-import re
 import runpy
 import statistics
 import subprocess
@@ -36,13 +34,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from vspipe_run import run
 
 from vswipe.training.results import markdown, number, provenance
 from vswipe.training.subtitles import SubtitleStyle, draw_text
 
 SCENE = Path(__file__).with_name("benchmark_scene.vpy")
 SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "360p": (640, 360)}
-USES = ("inpaint", "empty", "submask", "autosub", "deblend")
+USES = ("inpaint", "empty", "submask", "autosub")
 # Lines change often enough that most of what one hides is seen under the next, as in a film without pauses.
 HOLD = 48
 TEXT = (
@@ -51,7 +52,6 @@ TEXT = (
     "It was a quarter to eight\nwhen he left the house.",
     "And what did he say to you\nbefore he closed the door?",
 )
-_SPEED = re.compile(r"Output (\d+) frames in ([\d.]+) seconds")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Case:
     model: str = "auto"
 
     @property
-    def burnt(self) -> str:
-        """What is burnt into the picture before the filter sees it."""
-        return {"submask": "text", "autosub": "text", "deblend": "mark"}.get(self.use, "")
+    def burnt(self) -> bool:
+        """Whether the lines are burnt into the picture before the filter sees it."""
+        return self.use in ("submask", "autosub")
 
 
 @dataclass
@@ -114,18 +114,18 @@ def main() -> int:
             bar.update(step, description=case.name)
             result.masked = draw_scene(Path(folder), case)
             options = {"folder": folder, "width": case.width, "height": case.height, "frames": case.frames,
-                       "hold": HOLD, "burnt": case.burnt, "model": case.model, "radius": args.radius,
+                       "hold": HOLD, "burnt": int(case.burnt), "model": case.model, "radius": args.radius,
                        "threads": args.threads}  # fmt: skip
             result.stages = look_inside({**options, "use": case.use})
             bar.advance(step)
             for _ in range(args.rounds):
-                fps, size = run(vspipe, {**options, "use": "source"})
-                result.source_fps.append(fps)
-                result.source_bytes = max(result.source_bytes, size)
+                done = run(vspipe, SCENE, {**options, "use": "source"})
+                result.source_fps.append(done.fps)
+                result.source_bytes = max(result.source_bytes, done.bytes)
                 bar.advance(step)
-                fps, size = run(vspipe, {**options, "use": case.use})
-                result.filter_fps.append(fps)
-                result.filter_bytes = max(result.filter_bytes, size)
+                done = run(vspipe, SCENE, {**options, "use": case.use})
+                result.filter_fps.append(done.fps)
+                result.filter_bytes = max(result.filter_bytes, done.bytes)
                 bar.advance(step)
     print(table(timed))
     if args.out:
@@ -163,7 +163,7 @@ def parse() -> argparse.Namespace:
 
 
 def draw_scene(folder: Path, case: Case) -> float:
-    """Write the texture, the lines and their masks, and a mark; the share of a frame that is masked."""
+    """Write the texture, the lines and their masks; the share of a frame that is masked."""
     rng = np.random.default_rng(1)
     height, width = case.height * 5 // 4 // 2 * 2, case.width * 5 // 4 // 2 * 2
     texture = np.zeros((3, height, width), np.float32)
@@ -189,36 +189,7 @@ def draw_scene(folder: Path, case: Case) -> float:
         lines[1][place] = np.rint(16 + 219 * pixels[..., 0] / np.maximum(pixels[..., 3], 1e-6))
     np.save(folder / "masks.npy", masks)
     np.save(folder / "lines.npy", lines)
-    # A mark of letters, half transparent, in the upper right corner.
-    mark = np.zeros(masks.shape[1:], np.uint8)
-    style = SubtitleStyle("latin", None, case.height * 0.13, (1.0, 1.0, 1.0))
-    alpha = draw_text("vswipe", style, case.width * 0.3, case.height * 0.4).pixels[..., 3]
-    h, w = alpha.shape
-    mark[case.height // 16 :, -w - case.width // 24 :][:h, :w] = np.rint(128 * alpha)
-    np.save(folder / "mark.npy", mark)
-    shares = {"empty": 0.0, "deblend": (mark > 0).mean()}
-    return float(shares.get(case.use, (masks > 0).mean()))
-
-
-def run(vspipe: Path, options: dict[str, Any]) -> tuple[float, int]:
-    """Frames per second of the script through vspipe, and the process's largest resident size in bytes (0: unknown)."""
-    arguments = [part for key, value in options.items() for part in ("-a", f"{key}={value}")]
-    command = [str(vspipe), *arguments, str(SCENE), "--"]  # "--": count the frames, write none
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output)
-        largest = 0
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        else:
-            process.wait()
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    found = _SPEED.search(text)
-    if process.returncode or not found:
-        raise SystemExit(f"benchmark: vspipe failed\n{text}")
-    return int(found[1]) / float(found[2]), largest
+    return 0.0 if case.use == "empty" else float((masks > 0).mean())
 
 
 def look_inside(options: dict[str, Any]) -> dict[str, float]:
@@ -234,7 +205,6 @@ def child(options: dict[str, str]) -> None:
     """Run some frames inside Python, compare them with the source, print the engine's stage times."""
     import vapoursynth as vs
 
-    stages = {"analysis": analyse(options)} if options["use"] == "deblend" else {}
     runpy.run_path(str(SCENE), init_globals={**options, "use": "source"})
     source = vs.get_output(0)[0]
     runpy.run_path(str(SCENE), init_globals=options)
@@ -245,30 +215,18 @@ def child(options: dict[str, str]) -> None:
         with source.get_frame(n) as before, filtered.get_frame(n) as after:
             check(n, np.asarray(before[0]), np.asarray(after[0]), options)
     seconds = time.perf_counter() - start
+    stages: dict[str, float] = {}
     for thing in gc.get_objects():
         if type(thing).__name__ == "Pipeline" and hasattr(thing, "timings"):
-            stages |= {stage: spent / count for stage, spent in thing.timings.items()}
+            stages = {stage: spent / count for stage, spent in thing.timings.items()}
     print(json.dumps({**stages, "wall": seconds / count}))
-
-
-def analyse(options: dict[str, str]) -> float:
-    """Write the file of the mark; seconds from the call to the first frame."""
-    import vapoursynth as vs
-
-    start = time.perf_counter()
-    runpy.run_path(str(SCENE), init_globals={**options, "use": "analyse"})
-    vs.get_output(0)[0].get_frame(0).close()
-    return time.perf_counter() - start
 
 
 def check(n: int, before: np.ndarray, after: np.ndarray, options: dict[str, str]) -> None:
     """Stops unless luma is equal outside what may be erased and differs inside; a mask must cover the letters."""
     use, hold = options["use"], int(options["hold"])
-    if use == "deblend":
-        mask = np.load(Path(options["folder"]) / "mark.npy") > 0
-    else:
-        masks = np.load(Path(options["folder"]) / "masks.npy", mmap_mode="r")
-        mask = masks[n // hold % len(masks)] > 0
+    masks = np.load(Path(options["folder"]) / "masks.npy", mmap_mode="r")
+    mask = masks[n // hold % len(masks)] > 0
     if use == "submask":
         if after[mask].mean() < 0.8 * 255:
             raise SystemExit(f"frame {n} is wrong: the mask must cover the letters")
@@ -280,7 +238,7 @@ def check(n: int, before: np.ndarray, after: np.ndarray, options: dict[str, str]
     allowed = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     different = before != after
     # What is under a mask that nothing was burnt into may come back as it was.
-    least = 0.5 if options["burnt"] else 0.001
+    least = 0.5 if int(options["burnt"]) else 0.001
     if (different & ~allowed).any() or (mask.any() and different[mask].mean() < least):
         raise SystemExit(f"frame {n} is wrong: the outputs must agree outside the mask and differ inside")
 

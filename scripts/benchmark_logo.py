@@ -14,19 +14,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from vspipe_run import run
 
 from vswipe.restore.logofile import LogoFormat, load_logo
 from vswipe.training.results import provenance
@@ -40,7 +40,6 @@ RUNS: dict[str, tuple[str, int | None]] = {
     "first frame": ("source", 0), "analysis": ("analysis", 0), "start": ("render", 0), "source": ("source", None),
     "render": ("render", None),
 }  # fmt: skip
-_SPEED = re.compile(r"Output (\d+) frames in ([\d.]+) seconds")
 
 
 def main() -> int:
@@ -65,7 +64,7 @@ def main() -> int:
                    "logo": str(Path(folder) / "mark.npz")}  # fmt: skip
         for _ in range(args.rounds):
             for name, (use, last) in RUNS.items():
-                measured[name].append(run(vspipe, {**options, "use": use}, last))
+                measured[name].append(asdict(run(vspipe, SCENE_SCRIPT, {**options, "use": use}, last)))
                 if name == "analysis" and not Path(options["logo"]).exists():
                     raise SystemExit("benchmark_logo: the mark was not found; more frames would help")
         check(Path(options["logo"]), width, height)
@@ -121,31 +120,6 @@ def check(logo: Path, width: int, height: int) -> None:
     wrong = float(np.abs(alpha - drawn)[drawn > 0].mean())
     if wrong > 0.05:
         raise SystemExit(f"benchmark_logo: the mark was not found as drawn: its opacity is off by {wrong:.2f}")
-
-
-def run(vspipe: Path, options: dict[str, Any], last: int | None) -> dict[str, float]:
-    """Wall and processor seconds, frames per second and the largest resident bytes of one vspipe process."""
-    arguments = [part for key, value in options.items() for part in ("-a", f"{key}={value}")]
-    end = [] if last is None else ["-e", str(last)]
-    command = [str(vspipe), *end, *arguments, str(SCENE_SCRIPT), "--"]  # "--": count the frames, write none
-    with tempfile.TemporaryFile() as output:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output)
-        spent, largest = float("nan"), 0
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            spent = usage.ru_utime + usage.ru_stime
-        else:
-            process.wait()
-        wall = time.perf_counter() - began
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    found = _SPEED.search(text)
-    if process.returncode or not found:
-        raise SystemExit(f"benchmark_logo: vspipe failed\n{text}")
-    return {"wall": wall, "processor": spent, "fps": int(found[1]) / float(found[2]), "bytes": largest}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from vswipe.detect.dynamic_logo import RUN, RUNS, DynamicLogoDetector, Example
+from vswipe.detect.mark_blind import Span
 from vswipe.detect.mark_look import Planes, first_look, gradients, halved, learn
 from vswipe.detect.mark_places import Bounds, decide
 from vswipe.detect.mark_search import FAR_COARSE, Sighting, agreement, closely, find_places
@@ -202,3 +203,10 @@ def test_closely_moves_no_farther_than_it_may() -> None:
     look = first_look(planes(0, (30, 20)), mask, left, top)
     found = closely(planes(4, (60, 30)), look, 58.5, 24.5)
     assert (round(found.left), round(found.top)) == (56, 26) or found.score < 0.9
+
+
+def test_beside_a_showing_that_ended_at_once_it_is_known_not_to_stand() -> None:
+    span = Span(20, 30, 100.0, 8.0, came=False, went=True)
+    assert [n for n in range(60) if span.ends_before(n, 102.0, 9.0, 12)] == list(range(30, 42))
+    assert not span.ends_before(33, 160.0, 8.0, 12)  # elsewhere it may stand
+    assert not Span(20, 30, 100.0, 8.0, came=False, went=False).ends_before(33, 100.0, 8.0, 12)

@@ -10,9 +10,7 @@ import numpy as np
 
 from vswipe.detect.perceive import Evidence
 from vswipe.detect.plate import Plate, find_plate, is_sure
-from vswipe.detect.subtitle import DetectorPlan, Event
-
-_STROKE = 0.25  # probability from which a pixel is no part of the bare plate
+from vswipe.detect.subtitle import STROKE, DetectorPlan, Event
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ def find_backings(events: Sequence[Event], plan: DetectorPlan, evidence: Mapping
         plan, evidence, lumas, linked: as for `find_events`.
     """
     backings = []
-    groups = _groups(events)
-    for group in groups:
+    for group in _groups(events):
         surest = max(group, key=lambda e: e.score)  # its ends are the most exact
         first, last = surest.first, surest.last
         shown = _some([n for n in plan.clip(max(e.first for e in group), min(e.last for e in group) + 1) if n in lumas])
@@ -108,7 +105,7 @@ def _strokes(group: Sequence[Event], size: tuple[int, ...]) -> np.ndarray:
     for event in group:
         h, w = event.strokes.shape
         part = out[event.top : event.top + h, event.left : event.left + w]
-        part |= (event.strokes[: part.shape[0], : part.shape[1]] >= _STROKE).astype(np.uint8)
+        part |= (event.strokes[: part.shape[0], : part.shape[1]] >= STROKE).astype(np.uint8)
     return cv2.dilate(out, np.ones((5, 5), np.uint8)) > 0
 
 

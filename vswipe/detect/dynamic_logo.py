@@ -310,9 +310,11 @@ class DynamicLogoDetector:
             sightings = dict(zip(window, self._pool.map(lambda n, i=index: self._sightings(i, n, frames[n]), window),
                                  strict=True))  # fmt: skip
 
-            def look_at(n: int, left: float, top: float, look: Look = mark.look) -> Sighting:
+            def look_at(n: int, left: float, top: float, mark: Mark = mark) -> Sighting:
+                if any(span.ends_before(n, left, top, REACH) for span in mark.spans):
+                    return Sighting(left, top, 0.0, 0.0)  # what looks like a faint mark there is the scene
                 planes = self._planes(frames[n])
-                return measured(planes, look, closely(planes, look, left, top))
+                return measured(planes, mark.look, closely(planes, mark.look, left, top))
 
             for n, here in decide(range(start, stop), sightings, mark.bounds, mark.look.size, look_at).items():
                 places[n - start] += [(mark, sighting) for sighting in here]

@@ -28,12 +28,25 @@ _SPEED = 0.2  # pixels per frame by which two looks at one traveller may differ
 
 @dataclass(frozen=True)
 class Span:
-    """Frames from `start` to before `stop`, in which a look's crop stands at `left`, `top`."""
+    """Frames from `start` to before `stop`, in which a look's crop stands at `left`, `top`.
+
+    `came` and `went` say whether it was seen to come and to go at once: then the frames next to it do not show it.
+    """
 
     start: int
     stop: int
     left: float
     top: float
+    came: bool
+    went: bool
+
+    def ends_before(self, n: int, left: float, top: float, reach: int) -> bool:
+        """Whether it is known not to be shown in frame n at a place, up to `reach` frames beyond its ends."""
+        if max(abs(left - self.left), abs(top - self.top)) > _NEAR:
+            return False
+        return (self.went and self.stop <= n < self.stop + reach) or (
+            self.came and self.start - reach <= n < self.start
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +129,9 @@ def _together(look: Look, mask: np.ndarray, seen: _Seen, planes: Callable[[int],
     bare: list[Place] = [(n, left, top) for showing, left, top in seen for n in showing.bare]
     look = replace(look, mask=filled_out(mask, places, bare, planes))
     look = learn(look, [(planes(n), left, top) for n, left, top in places])
-    spans = tuple(Span(showing.start, showing.stop, left, top) for showing, left, top in seen)
+    spans = tuple(
+        Span(showing.start, showing.stop, left, top, showing.came, showing.went) for showing, left, top in seen
+    )
     return Guess(look, places, sum(showing.ends for showing, _, _ in seen), False, spans)
 
 

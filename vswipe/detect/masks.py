@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from vswipe.detect.backing import Backing
-from vswipe.detect.subtitle import Event
+from vswipe.detect.subtitle import STROKE, Event
 from vswipe.detect.working import WorkingSize
 
-STROKE, FAINT = 0.25, 0.12
-"""Pooled probability that makes a stroke, and from which pixels connected to one belong to it."""
+FAINT = 0.12
+"""Pooled probability from which pixels connected to a stroke belong to it."""
 
 
 def connected(strokes: np.ndarray) -> np.ndarray:
@@ -55,10 +55,10 @@ class BlockMasks:
 
     def _draw(self, shown: Sequence[int], behind: Sequence[int]) -> np.ndarray:
         out = np.zeros((self.size.full_height, self.size.full_width), np.uint8)
+        sx, sy = self.size.full_width / self.size.width, self.size.full_height / self.size.height
         for i in shown:
             event = self.events[i]
             h, w = event.strokes.shape
-            sx, sy = self.size.full_width / self.size.width, self.size.full_height / self.size.height
             left, top = round(event.left * sx), round(event.top * sy)
             right = min(round((event.left + w) * sx), self.size.full_width)
             bottom = min(round((event.top + h) * sy), self.size.full_height)
@@ -69,7 +69,6 @@ class BlockMasks:
             part |= (share >= STROKE).astype(np.uint8)
         for i in behind:
             plate = self.backings[i].plate
-            sx, sy = self.size.full_width / self.size.width, self.size.full_height / self.size.height
             # A working pixel more on each side: the rim of a plate is soft.
             rows = slice(max(0, int((plate.top - 1) * sy)), int(np.ceil((plate.bottom + 1) * sy)))
             out[rows, max(0, int((plate.left - 1) * sx)) : int(np.ceil((plate.right + 1) * sx))] = 1

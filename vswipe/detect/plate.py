@@ -68,7 +68,6 @@ class _Sides:
     at: tuple[int, int]
     steady: tuple[float, float]
     step: tuple[float, float]
-    score: float
 
 
 def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], strokes: np.ndarray,
@@ -90,9 +89,8 @@ def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], stroke
     if x1 - x0 < 8 or y1 - y0 < 8:
         return None
     part = np.s_[y0:y1, x0:x1]
-    change = _mean(lumas, part)
-    if others:
-        change -= _mean(others, part)
+    picture = _mean(lumas, part)
+    change = picture - _mean(others, part) if others else picture
     text = (left - x0, top - y0, right - x0, bottom - y0)
     found = [_rectangle(change, text, row, sign) for sign in (-1, 1)]
     plates = [plate for plate in found if plate is not None]
@@ -100,7 +98,7 @@ def find_plate(lumas: Sequence[np.ndarray], others: Sequence[np.ndarray], stroke
         return None
     best = max(plates, key=lambda plate: plate.steady * min(plate.step, _ENOUGH))
     solid = _solid(change, strokes[part], best, row) if others else None
-    bare = _bare(_mean(lumas, part), strokes[part], best)
+    bare = _bare(picture, strokes[part], best)
     flat = bare is not None and float(bare.std()) <= _FLAT
     return replace(best, left=best.left + x0, top=best.top + y0, right=best.right + x0, bottom=best.bottom + y0,
                    solid=solid, flat=flat)  # fmt: skip
@@ -172,7 +170,7 @@ def _rectangle(change: np.ndarray, text: tuple[int, int, int, int], row: int, si
     assert across is not None
     least, *steady = sorted(down.steady + across.steady)
     step = sorted(down.step + across.step)[1]
-    return Plate(across.at[0], down.at[0], across.at[1] + 1, down.at[1] + 1, float(np.mean(steady)), least, step, False)
+    return Plate(across.at[0], down.at[0], across.at[1] + 1, down.at[1] + 1, float(np.mean(steady)), least, step)
 
 
 def _pair(gradient: np.ndarray, start: int, stop: int, row: int, uneven: float) -> _Sides | None:
@@ -196,5 +194,4 @@ def _pair(gradient: np.ndarray, start: int, stop: int, row: int, uneven: float) 
         (int(first[i]) + 1, int(last[j]) + 1),
         (float(sides[0][1][i]), float(sides[1][1][j])),
         (float(sides[0][0][i]), float(sides[1][0][j])),
-        float(score[i, j]),
     )

@@ -30,6 +30,9 @@ LEAST_CORE = 25
 TALLEST = 0.36
 """Share of the height that three joined lines of the largest size take; what is taller and no column is a texture."""
 
+STROKE = 0.25
+"""Pooled probability that makes a stroke."""
+
 _BESIDE = 0.2  # share of the certainty asked for that a part beside a sure line needs
 
 Region = tuple[int, int, int, int]

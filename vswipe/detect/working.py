@@ -106,8 +106,10 @@ def _resized(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         plane = plane.astype(np.float32)
     width, height = size
     if abs(plane.shape[0] - height) <= 1 and abs(plane.shape[1] - width) <= 1:
-        return plane[:height, :width] if plane.shape[0] >= height and plane.shape[1] >= width else cv2.resize(
-            plane, size, interpolation=cv2.INTER_LINEAR
+        return (
+            plane[:height, :width]
+            if plane.shape[0] >= height and plane.shape[1] >= width
+            else cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
         )
     smaller = plane.shape[0] >= height
     return cv2.resize(plane, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

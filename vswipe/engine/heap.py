@@ -11,9 +11,6 @@ import sys
 from functools import cache
 from typing import Any
 
-EVERY = 1
-"""Chunks between two calls. Giving back and getting again costs about a hundredth of a chunk's time."""
-
 
 @cache
 def _malloc_trim() -> Any | None:

@@ -65,7 +65,6 @@ class Pipeline:
         self.model = settings.model
         self.device = torch.device(settings.device)
         self.ring = FrameRing(RING_BYTES)
-        self._rendered = 0  # chunks
         self.network = None if settings.model in (COPY, WIPE) else self._load_network(num_frames)
         self.fusion: Fusion | None = None
         if settings.model == WIPE:
@@ -141,9 +140,7 @@ class Pipeline:
                         copied[n].append(groups[0].copied)
                         for filled in groups:
                             self._write(targets[n], filled, holes[n])
-        self._rendered += 1
-        if self._rendered % heap.EVERY == 0:
-            heap.trim()
+        heap.trim()
         pixels = self.fmt.width * self.fmt.height
         for n in wanted:
             share = np.concatenate(copied[n]) if copied[n] else np.zeros(0)
