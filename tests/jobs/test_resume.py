@@ -18,7 +18,7 @@ from vswipe.jobs.segments import grid, job_folder, runs
 from .conftest import ffmpeg, md5, num_frames
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
-DELAY = 0.12  # seconds per frame: 40 frames last long enough to be interrupted
+DELAY = 0.2  # seconds per frame: 40 frames last long enough to be interrupted, also on a busy machine
 
 
 def wait_for(what: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60) -> None:
