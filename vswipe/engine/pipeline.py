@@ -140,7 +140,8 @@ class Pipeline:
                         copied[n].append(groups[0].copied)
                         for filled in groups:
                             self._write(targets[n], filled, holes[n])
-        heap.trim()
+        if start // self.chunk % heap.EVERY == 0:
+            heap.trim()
         pixels = self.fmt.width * self.fmt.height
         for n in wanted:
             share = np.concatenate(copied[n]) if copied[n] else np.zeros(0)
