@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
@@ -33,10 +34,21 @@ from vswipe.nets import weights
 from vswipe.training import curve, wipe_data
 from vswipe.training.loop import autocast, revision
 from vswipe.training.schedule import Average, Clock, learning_rate
-from vswipe.training.wipe_set import CROP, Batch, SampleSet, apply, batch_of, crop_of, loss_of, squared_error
+from vswipe.training.wipe_set import (
+    CROP,
+    Batch,
+    CropStream,
+    SampleSet,
+    apply,
+    batch_of,
+    crop_of,
+    loss_of,
+    squared_error,
+    window_files,
+)
 
 MEASURED, MEASURED_CROP = 6, (96, 160)  # crops of every held-out window, and their size
-SAVE, MEASURE, PRINT, REFRESH = 120.0, 300.0, 30.0, 240.0  # seconds
+SAVE, MEASURE, PRINT = 120.0, 300.0, 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Settings:
     """Of one run; sized for an hour of one processor core."""
 
     width: float = 1.0
+    bottom: int = 64
+    depth: int = 3
     batch: int = 12
     peak_rate: float = 2e-3
     decay: float = 0.998  # of the averaged weights
@@ -53,6 +67,13 @@ class Settings:
     seed: int = 1
     minutes: float = 60.0
     crop: tuple[int, int] = CROP
+    workers: int = 0
+    device: str = "cpu"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the network."""
+        return {"width": self.width, "bottom": self.bottom, "depth": self.depth}
 
 
 class Trainer:
@@ -65,24 +86,24 @@ class Trainer:
         start: file of weights that a new run begins with, instead of from nothing.
 
     Raises:
-        ValueError: there are no samples, the folder holds a run of another width, or the weights do not fit.
+        ValueError: there are no samples, the folder holds a run of another network, or the weights do not fit.
     """
 
     def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
         self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)
-        self.net = nets.create("wipe", width=settings.width).to(memory_format=torch.channels_last).train()
+        self.device, self.data = torch.device(settings.device), data
+        net = nets.create("wipe", **settings.options)
         if start is not None:
             begun = nets.create("wipe", start)
-            if begun.options["width"] != settings.width:  # type: ignore[index]
-                raise ValueError(f"train_wipe: width must be that of {start.name}, {begun.options['width']}, "  # type: ignore[index]
-                                 f"got {settings.width}")  # fmt: skip
-            self.net.load_state_dict(begun.state_dict())
+            same_network(begun.options, settings.options, start.name)  # type: ignore[arg-type]
+            net.load_state_dict(begun.state_dict())
+        self.net = net.to(self.device).to(memory_format=torch.channels_last).train()
         rate, decay = settings.peak_rate, settings.weight_decay
         self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=decay)
         self.average = Average(self.net, settings.decay)
-        self.samples, self.held_out = SampleSet(data, False), SampleSet(data, True)
-        if not self.samples.num_samples:
+        self.held_out = SampleSet(data, True)
+        if not self.num_windows:
             raise ValueError(f"train_wipe: data must hold files of `train_wipe.py data`, got none in {data}")
         self.step, self.parts, self.clock = 0, 0, Clock()
         self.curve: list[dict[str, Any]] = []
@@ -98,30 +119,38 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     @property
+    def num_windows(self) -> int:
+        """Files to train on, by now."""
+        return len(window_files(self.data, False))
+
+    @property
     def progress(self) -> float:
         """Share of the budget that is spent."""
         return self.clock.seconds / max(60.0 * self.settings.minutes, 1e-9)
 
     def run(self) -> None:
         """Train until the budget is spent."""
-        rng = np.random.default_rng([self.settings.seed, self.parts])  # every part draws anew
+        settings = self.settings
+        seed = settings.seed * 1000 + self.parts  # every part draws anew
+        stream = CropStream(self.data, settings.batch, settings.crop, seed)
+        # Whichever worker is first: one whose files are still to come must not hold up the others.
+        several = {"prefetch_factor": 4, "in_order": False} if settings.workers else {}
+        batches = iter(DataLoader(stream, batch_size=None, num_workers=settings.workers, **several))
+        batch = next(batches)
         self.clock.skip()
-        saved = measured = printed = refreshed = self.clock.seconds
+        saved = measured = printed = self.clock.seconds
         sums: dict[str, float] = {}
         count = 0
         while self.progress < 1.0:
-            crops = [crop_of(self.samples.draw(rng), rng, self.settings.crop) for _ in range(self.settings.batch)]
-            for name, value in self._step(batch_of(crops, transpose=bool(rng.random() < 0.3))).items():
+            for name, value in self._step(batch.to(self.device)).items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
+            batch = next(batches)
             seconds = self.clock.tick()
             if seconds - printed >= PRINT or self.progress >= 1.0:
                 self._note({"losses": {name: value / count for name, value in sums.items()},
-                            "samples": self.samples.num_samples})  # fmt: skip
+                            "windows": self.num_windows})  # fmt: skip
                 sums, count, printed = {}, 0, seconds
-            if seconds - refreshed >= REFRESH:
-                self.samples.refresh()
-                refreshed = seconds
             if seconds - measured >= MEASURE and self.progress < 1.0:
                 self._note({"validation": self.measure()})
                 measured = seconds
@@ -138,7 +167,7 @@ class Trainer:
         rate = learning_rate(self.progress, settings.peak_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with autocast(torch.device("cpu"), settings.half):
+        with autocast(self.device, settings.half):
             logits, residual = self.net(batch.found)
         with torch.no_grad():
             base = apply(batch, torch.zeros_like(logits), torch.zeros_like(residual))
@@ -154,9 +183,9 @@ class Trainer:
 
     def averaged(self) -> nn.Module:
         """A copy of the network with the averaged weights, ready to run."""
-        net = nets.create("wipe", width=self.settings.width)
+        net = nets.create("wipe", **self.settings.options)
         net.load_state_dict(self.average.state)
-        return net.to(memory_format=torch.channels_last).eval()
+        return net.to(self.device).to(memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
     def measure(self) -> dict[str, Any]:
@@ -167,8 +196,8 @@ class Trainer:
             chosen = samples[:: max(1, len(samples) // MEASURED)][:MEASURED]
             if not chosen:
                 continue
-            batch = batch_of([crop_of(sample, None, MEASURED_CROP) for sample in chosen])
-            with autocast(torch.device("cpu"), self.settings.half):
+            batch = batch_of([crop_of(sample, None, MEASURED_CROP) for sample in chosen]).to(self.device)
+            with autocast(self.device, self.settings.half):
                 logits, residual = net(batch.found)
             row = {}
             for what, (a, b) in {"base": (0, 0), "weights": (1, 0), "residual": (0, 1), "net": (1, 1)}.items():
@@ -195,8 +224,7 @@ class Trainer:
             "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
             "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts,
             "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
-            "settings": asdict(self.settings), "revisions": self.revisions, "samples": self.samples.num_samples,
-            "windows": len(self.samples.windows),
+            "settings": asdict(self.settings), "revisions": self.revisions, "windows": self.num_windows,
         }  # fmt: skip
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
@@ -204,10 +232,8 @@ class Trainer:
         curve.write(self.folder, self.curve, {"settings": state["settings"], "revisions": self.revisions})
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
-        if state["settings"]["width"] != self.settings.width:
-            raise ValueError(f"train_wipe: width must be the run's {state['settings']['width']}, "
-                             f"got {self.settings.width}")  # fmt: skip
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        same_network(state["settings"], self.settings.options, "the run")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.state, self.average.steps = state["average"], state["average_steps"]
@@ -215,17 +241,24 @@ class Trainer:
         self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
 
 
+def same_network(made: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
+    """Raises ValueError where one option of the network differs."""
+    for name, value in wanted.items():
+        if made[name] != value:
+            raise ValueError(f"train_wipe: {name} must be that of {where}, {made[name]}, got {value}")
+
+
 def export(run: Path, to: Path) -> None:
     """The averaged weights in half precision, and the curve beside them."""
-    state = torch.load(run / "checkpoint.pt", weights_only=True)
-    net = nets.create("wipe", width=state["settings"]["width"])
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    net = nets.create("wipe", **{name: state["settings"][name] for name in ("width", "bottom", "depth")})
     net.load_state_dict(state["average"])
     to.parent.mkdir(parents=True, exist_ok=True)
     weights.save(net, to, settings=state["settings"])
     for kind in ("json", "png"):
         to.with_name(f"{to.stem}_curve.{kind}").write_bytes((run / f"curve.{kind}").read_bytes())
     print(f"{to}: step {state['step']}, {state['seconds'] / 60:.1f} min ({state['cpu_seconds'] / 60:.1f} of processor "
-          f"time), {state['windows']} windows, {state['samples']} samples")  # fmt: skip
+          f"time), {state['windows']} windows")  # fmt: skip
 
 
 def smoke() -> None:
@@ -248,11 +281,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
     parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
     parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
+    parser.add_argument("--bottom", type=int, default=Settings.bottom, help="channels at a quarter of the resolution")
+    parser.add_argument("--depth", type=int, default=Settings.depth, help="layers there")
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--rate", type=float, default=Settings.peak_rate, help="largest learning rate")
     parser.add_argument("--start", type=Path, default=None, help="weights that a new run begins with")
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut crops; for a GPU")
+    parser.add_argument("--device", default=Settings.device)
     parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -266,8 +303,9 @@ def main() -> int:
         elif args.what == "export":
             export(args.run, args.to)
         else:
-            settings = Settings(width=args.width, batch=args.batch, peak_rate=args.rate, minutes=args.minutes,
-                                seed=args.seed)  # fmt: skip
+            settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth, batch=args.batch,
+                                peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,
+                                device=args.device)  # fmt: skip
             trainer = Trainer(settings, args.run, args.data, args.start)
             if args.what == "train":
                 trainer.run()

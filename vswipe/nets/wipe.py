@@ -29,8 +29,9 @@ NUM_FILLS = 2
 """Plain fills that the one from the frame itself is weighed against (`restore.fills`)."""
 
 _PLANES = 10 + 3 * NUM_COPIES + NUM_FILLS
-_WIDTHS = (24, 40, 64)  # 56 at the bottom: wrong gradients of dilated convolutions in bf16 (oneDNN, channels last)
-_DILATIONS = (1, 2, 4)
+_WIDTHS = (24, 40)
+_BOTTOM = 64  # 56: wrong gradients of dilated convolutions in bf16 (oneDNN, channels last)
+_DILATIONS = (1, 2, 4, 8)  # over and over
 _LARGEST_LOGIT = 4.0  # of a correction: e^4 turns any mix of two over
 _LARGEST_DOUBT = 24.0  # levels
 _SURE = 1.0  # levels that even an undoubted pixel may be moved by
@@ -74,20 +75,23 @@ class Wipe(nn.Module):
 
     Args:
         width: multiplies all channel counts.
+        bottom: channels at a quarter of the resolution, where most of the layers are.
+        depth: dilated convolutions there; four reach 60 blocks far.
     """
 
     spec = Spec("wipe", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="fusion")
 
-    def __init__(self, width: float = 1) -> None:
+    def __init__(self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3) -> None:
         super().__init__()
-        self.options = {"width": width}
-        a, b, c = (scaled(channels, width) for channels in _WIDTHS)
+        self.options = {"width": width, "bottom": bottom, "depth": depth}
+        a, b, c = (scaled(channels, width) for channels in (*_WIDTHS, bottom))
         self.enter = nn.Conv2d(_PLANES, a, 3, padding=1)
         self.full = nn.Conv2d(a, a, 3, padding=1)
         self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
         self.middle = nn.Conv2d(b, b, 3, padding=1)
         self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
-        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in _DILATIONS)
+        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
+        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in dilations)
         self.up2 = nn.Conv2d(c, b, 1)
         self.middle_out = nn.Conv2d(b, b, 3, padding=1)
         self.up1 = nn.Conv2d(b, a, 1)

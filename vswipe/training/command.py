@@ -40,6 +40,10 @@ def main(settings: Settings, description: str) -> int:
     parser.add_argument("--processor-time", action="store_true", help="the budget is of processor time")
     parser.add_argument("--steps", type=int, default=settings.steps, help="stop after so many steps, too (0: no)")
     parser.add_argument("--batch", type=int, default=settings.batch)
+    parser.add_argument("--size", type=int, default=settings.shape.size, help="pixels per side of a window")
+    parser.add_argument("--frames", type=int, default=settings.shape.num_frames, help="of a window")
+    parser.add_argument("--pool", type=int, default=settings.pool, help="windows to choose from")
+    parser.add_argument("--reuse", type=int, default=settings.reuse, help="how often a window is shown")
     parser.add_argument("--rate", type=float, default=settings.peak_rate, help="largest learning rate")
     parser.add_argument("--seed", type=int, default=settings.seed)
     parser.add_argument("--threads", type=int, default=settings.threads)
@@ -47,6 +51,7 @@ def main(settings: Settings, description: str) -> int:
     parser.add_argument("--device", default=settings.device)
     parser.add_argument("--half", choices=("no", "bf16", "fp16"), default=settings.half, help="mixed precision")
     parser.add_argument("--width", type=float, help="multiplier of the channels")
+    parser.add_argument("--depth", type=int, help="blocks in the middle of the network, where it can be chosen")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--smoke", action="store_true", help="a few tiny steps on noise, in a temporary folder")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write weights and card of the run; trains no more")
@@ -56,7 +61,10 @@ def main(settings: Settings, description: str) -> int:
     options = dict(settings.options)
     if args.width is not None:
         options["width"] = args.width
-    chosen = replace(settings, options=options, minutes=args.minutes, steps=args.steps, batch=args.batch,
+    if args.depth is not None:
+        options["depth"] = args.depth
+    shape = replace(settings.shape, size=args.size, num_frames=args.frames)
+    chosen = replace(settings, options=options, shape=shape, pool=args.pool, reuse=args.reuse, minutes=args.minutes, steps=args.steps, batch=args.batch,
                      processor_time=args.processor_time,
                      peak_rate=args.rate, seed=args.seed, threads=args.threads, workers=args.workers,
                      device=args.device, half=args.half, compile=args.compile)  # fmt: skip

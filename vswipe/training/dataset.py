@@ -217,12 +217,37 @@ class WindowPool:
         return out
 
 
-def open_stream(footage: Footage, shape: WindowShape, seed: int, workers: int) -> Iterable[Window]:
-    """Windows made here (0 workers) or in processes beside."""
-    stream = WindowStream(footage, shape, seed)
+class BatchStream(IterableDataset[dict[str, Tensor]]):
+    """Batches without end, from a pool of its own in every worker of a loader.
+
+    Args:
+        windows: where they come from.
+        pool, reuse: see `WindowPool`; the pool is shared among the workers.
+        batch: windows in a batch.
+        seed: each worker draws its own.
+
+    A batch holds, beside what `collate` gives, "seen": () int64, different windows that this worker has shown so far,
+    and "worker": (), its number.
+    """
+
+    def __init__(self, windows: WindowStream, pool: int, reuse: int, batch: int, seed: int) -> None:
+        self.windows, self.pool, self.reuse, self.count, self.seed = windows, pool, reuse, batch, seed
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = torch.utils.data.get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        rng = np.random.default_rng((self.seed, number, 1))
+        pool = WindowPool(self.windows, max(self.count, self.pool // count), self.reuse, rng)
+        while True:
+            batch = pool.batch(self.count)
+            yield batch | {"seen": torch.tensor(pool.seen), "worker": torch.tensor(number)}
+
+
+def open_batches(stream: BatchStream, workers: int) -> Iterator[dict[str, Tensor]]:
+    """Batches made here (0 workers) or in processes beside: turning them takes as long as a GPU's step."""
     if workers == 0:
-        return stream
-    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=8)
+        return iter(stream)
+    return iter(DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4, in_order=False))
 
 
 def collate(windows: list[Window], rng: np.random.Generator | None = None) -> dict[str, Tensor]:

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vswipe import nets
 
 from . import curve, losses
-from .dataset import WindowPool, WindowShape, open_stream
+from .dataset import BatchStream, WindowShape, WindowStream, open_batches
 from .footage import Footage
 from .schedule import Average, Clock, learning_rate
 from .validation import ValidationSet
@@ -199,10 +198,13 @@ class Trainer:
         settings = self.settings
         # Every part of a run draws anew: the same windows again would be learned by heart.
         seed = settings.seed * 1000 + self.parts
-        stream = open_stream(self.footage, settings.shape, seed, settings.workers)
+        windows = WindowStream(self.footage, settings.shape, seed)
+        stream = BatchStream(windows, settings.pool, settings.reuse, settings.batch, seed)
         forward: Any = torch.compile(self.net) if settings.compile else self.net
         self.clock.skip()
-        pool = WindowPool(stream, settings.pool, settings.reuse, np.random.default_rng(seed))
+        batches = open_batches(stream, settings.workers)
+        upcoming = next(batches)  # fills the pool
+        seen: dict[int, int] = {}
         self.clock.longest = 120.0  # the pool is work, but no step
         self.clock.tick()
         self.clock.longest = 5.0
@@ -210,15 +212,17 @@ class Trainer:
         sums: dict[str, float] = {}
         count = 0
         while self.progress < 1.0:
-            batch = {name: tensor.to(self.device) for name, tensor in pool.batch(settings.batch).items()}
+            seen[int(upcoming.pop("worker"))] = int(upcoming.pop("seen"))
+            batch = {name: tensor.to(self.device) for name, tensor in upcoming.items()}
             terms = self._step(forward, batch)
+            upcoming = next(batches)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             self.shown += settings.batch
             seconds = self.clock.tick()
             if seconds - printed >= print_every or self.progress >= 1.0:
-                self._note({"losses": {name: value / count for name, value in sums.items()}, "windows": pool.seen})
+                self._note({"losses": {name: value / count for name, value in sums.items()}, "windows": sum(seen.values())})
                 sums, count, printed = {}, 0, seconds
             if self.validation is not None and seconds - measured >= measure_every and self.progress < 1.0:
                 self._note({"validation": self.measure(self.validation.brief())})

@@ -22,6 +22,7 @@ from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.region_view import RegionView
 from vswipe.engine.settings import Settings
 from vswipe.engine.wipefill import Correction, Hidden
+from vswipe.restore.fills import plain_fills
 
 from .clips import ClipFile, count_frames, find_clips
 from .codec import Planes, compress, split_i420
@@ -30,10 +31,10 @@ from .pictures import find_pictures
 
 Sample = dict[str, np.ndarray]
 FRAMES = 48  # of a window
-PHOTO_SHARE = 0.16
+PHOTO_SHARE = 0.3
 CHUNKS = 3  # of a window that are worked on, 8 frames each; every second frame is kept: neighbours show the same
 CONTEXT = 24  # px kept around a hole
-KINDS = (("sub", 0.3), ("subnogap", 0.3), ("logo", 0.2), ("dyn", 0.2))
+KINDS = (("sub", 0.25), ("subnogap", 0.25), ("logo", 0.3), ("dyn", 0.2))
 CODED_SHARE = 0.5
 EXPOSURE_SHARE = 0.18  # of the windows fade, flash or strobe
 SIZE = (480, 270)  # of windows cut from photographs
@@ -155,6 +156,10 @@ class Recorder:
                 f"spatial{g}": to_bytes(hidden.spatial),
                 f"truth{g}": np.stack([self.truth[p][n][row, column] for p in planes.indices], -1),
             }
+        whole, luma = view.mask(n, 0), view.levels(n, 0)
+        assert whole is not None
+        inside = whole[top:bottom, left:right].astype(bool)
+        sample["fills0"] = to_bytes(plain_fills(luma[top:bottom, left:right, 0], inside)[:, inside])
         return sample
 
 

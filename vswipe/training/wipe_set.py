@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
 
 from vswipe.nets.wipe import NUM_COPIES, Found
-from vswipe.restore.fills import plain_fills
 
 from .clips import family_name
 from .wipe_data import Sample, load
 
+REFRESH = 60.0  # seconds between two looks for new files
 CROP = (64, 96)  # height, width: what lies further away hardly tells, and of larger crops more is no hole
 _DEV_SALT, _DEV_DIVISOR = "vswipe:wipe:", 10
 
@@ -39,6 +42,13 @@ class Batch:
     hole: list[Tensor]
     truth: list[Tensor]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same there."""
+        found = Found(**{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self.found).items()})
+        groups = {field.name: [tensor.to(device, non_blocking=True) for tensor in getattr(self, field.name)]
+                  for field in fields(self)[1:]}  # fmt: skip
+        return replace(self, found=found, **groups)
+
 
 def is_held_out(name: str) -> bool:
     """Whether samples of a training clip or photograph only measure the training; by family, and never validation."""
@@ -51,18 +61,19 @@ class SampleSet:
     Args:
         folder: of files; new ones are taken in by `refresh`.
         held_out: the part that measures.
+        shard: number of this part of the files, and of how many.
     """
 
-    def __init__(self, folder: Path, held_out: bool) -> None:
-        self.folder, self.held_out = folder, held_out
+    def __init__(self, folder: Path, held_out: bool, shard: tuple[int, int] = (0, 1)) -> None:
+        self.folder, self.held_out, self.shard = folder, held_out, shard
         self.windows: dict[str, list[Sample]] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Take in files that have come since."""
-        for path in sorted(self.folder.glob("*.npz")):
-            _, _, name = path.stem.split("_", 2)
-            if path.name not in self.windows and is_held_out(name) == self.held_out:
+        number, count = self.shard
+        for path in window_files(self.folder, self.held_out):
+            if path.name not in self.windows and zlib.crc32(path.name.encode()) % count == number:
                 self.windows[path.name] = [unpacked(sample) for sample in load(path)]
 
     @property
@@ -76,6 +87,42 @@ class SampleSet:
             samples = self.windows[names[int(rng.integers(len(names)))]]
             if samples:
                 return samples[int(rng.integers(len(samples)))]
+
+
+def window_files(folder: Path, held_out: bool) -> list[Path]:
+    """The files of one part."""
+    return [path for path in sorted(folder.glob("*.npz")) if is_held_out(path.stem.split("_", 2)[2]) == held_out]
+
+
+class CropStream(IterableDataset[Batch]):
+    """Batches without end, here or in the workers of a loader, each of which reads a part of the files.
+
+    Args:
+        folder: of files; those that come later are taken in.
+        batch: crops in a batch.
+        crop: height and width.
+        seed: each worker draws its own.
+    """
+
+    def __init__(self, folder: Path, batch: int, crop: tuple[int, int], seed: int) -> None:
+        self.folder, self.batch, self.crop, self.seed = folder, batch, crop, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        rng = np.random.default_rng([self.seed, number])
+        samples = SampleSet(self.folder, False, (number, count))
+        refreshed = time.monotonic()
+        while True:
+            if time.monotonic() - refreshed > REFRESH:
+                samples.refresh()
+                refreshed = time.monotonic()
+            if not samples.num_samples:  # its files are still to come
+                time.sleep(1.0)
+                samples.refresh()
+                continue
+            crops = [crop_of(samples.draw(rng), rng, self.crop) for _ in range(self.batch)]
+            yield batch_of(crops, transpose=bool(rng.random() < 0.3))
 
 
 def unpacked(sample: Sample) -> Sample:
@@ -120,7 +167,9 @@ def dense(sample: Sample, group: int, top: int, left: int, size: tuple[int, int]
     weights /= weights.sum(0)
     mixed = (weights[:-1, :, None] * values).sum(0) + weights[-1][:, None] * spatial
     image[hole] = mixed
+    fills = {"fills": put(sample["fills0"][:, index].astype(np.float32))} if group == 0 else {}
     return {
+        **fills,
         "hole": hole[None].astype(np.float32),
         "image": np.moveaxis(image, 2, 0),
         "values": put(np.moveaxis(values, 2, 1)),
@@ -161,7 +210,7 @@ def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, in
     groups = [dense(sample, 0, top, left, size, keep),
               dense(sample, 1, top // 2, left // 2, (size[0] // 2, size[1] // 2), keep)]  # fmt: skip
     if rng is None:
-        return _with_fills(groups)
+        return groups
     flips = rng.random(2) < 0.5
     backwards = rng.random() < 0.5
     gain, shift = 1.0, 0.0
@@ -176,18 +225,13 @@ def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, in
                 array = array[..., ::-1, :]
             if backwards and key in ("values", "logits"):
                 array = array[[2, 3, 0, 1]]
-            if key in ("image", "values", "spatial", "truth"):
+            if key in ("image", "values", "spatial", "truth", "fills"):
                 if g == 0:
                     array = array * gain + shift
                 else:
                     array = array[..., ::-1, :, :] if swap else array
                     array = (255 - array if invert else array) * gain + 128 * (1 - gain)
             group[key] = np.ascontiguousarray(array, np.float32)
-    return _with_fills(groups)
-
-
-def _with_fills(groups: list[Sample]) -> list[Sample]:
-    groups[0]["fills"] = plain_fills(groups[0]["image"][0], groups[0]["hole"][0] > 0)
     return groups
 
 
