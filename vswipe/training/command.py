@@ -64,8 +64,8 @@ def main(settings: Settings, description: str) -> int:
     if args.depth is not None:
         options["depth"] = args.depth
     shape = replace(settings.shape, size=args.size, num_frames=args.frames)
-    chosen = replace(settings, options=options, shape=shape, pool=args.pool, reuse=args.reuse, minutes=args.minutes, steps=args.steps, batch=args.batch,
-                     processor_time=args.processor_time,
+    chosen = replace(settings, options=options, shape=shape, pool=args.pool, reuse=args.reuse,
+                     minutes=args.minutes, steps=args.steps, batch=args.batch, processor_time=args.processor_time,
                      peak_rate=args.rate, seed=args.seed, threads=args.threads, workers=args.workers,
                      device=args.device, half=args.half, compile=args.compile)  # fmt: skip
     if args.smoke:

@@ -222,7 +222,8 @@ class Trainer:
             self.shown += settings.batch
             seconds = self.clock.tick()
             if seconds - printed >= print_every or self.progress >= 1.0:
-                self._note({"losses": {name: value / count for name, value in sums.items()}, "windows": sum(seen.values())})
+                means = {name: value / count for name, value in sums.items()}
+                self._note({"losses": means, "windows": sum(seen.values())})
                 sums, count, printed = {}, 0, seconds
             if self.validation is not None and seconds - measured >= measure_every and self.progress < 1.0:
                 self._note({"validation": self.measure(self.validation.brief())})
