@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,8 @@ from vswipe.nets.registry import REGISTRY
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 OURS = sorted(name for name, entry in REGISTRY.items() if (MODELS / entry.weights).is_file())
-FILLING = [name for name in OURS if name != "wipe"]  # that one corrects weights instead: tests/nets/test_wipe.py
+# Others than these: wipe corrects weights (tests/nets/test_wipe.py), autosttn is told no hole.
+FILLING = [name for name in OURS if name not in ("wipe", "autosttn")]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -39,3 +41,23 @@ def test_trained_weights_change_the_base_fill_inside_the_hole_only(name):
     assert torch.isfinite(out).all()
     assert torch.equal(out[~inside], frames[~inside])
     assert (out - base)[inside].abs().mean() > 1e-4
+
+
+def test_the_mask_free_network_takes_text_away_and_leaves_the_rest():
+    pytest.importorskip("PIL")
+    from PIL import Image, ImageDraw, ImageFont
+
+    size = (192, 128)
+    shade = np.linspace(60, 150, size[0])[None].repeat(size[1], 0)
+    clean = np.stack([shade, shade.clip(80, 130), 200 - shade], -1).astype(np.uint8)
+    picture = Image.fromarray(clean)
+    given = {"font": ImageFont.load_default(26), "fill": "white", "stroke_width": 2, "stroke_fill": "black"}
+    ImageDraw.Draw(picture).text((12, 84), "Nobody knew", **given)
+    drawn = np.asarray(picture)
+    frames = torch.from_numpy(drawn.copy()).permute(2, 0, 1)[None, None].float().expand(1, 3, -1, -1, -1) / 255
+    with torch.inference_mode():
+        result = nets.create("autosttn", weights="auto")(frames)[0, 1].permute(1, 2, 0).numpy() * 255
+    text = (drawn != clean).any(-1)
+    before, after = (np.abs(shown.astype(float) - clean).mean(-1) for shown in (drawn, result))
+    assert after[text].mean() < 0.2 * before[text].mean()
+    assert after[: size[1] // 2].mean() < 1.5

@@ -12,6 +12,7 @@ from torch import nn
 
 _MAX_WIDTH = 4
 _MAX_DEPTH = 64
+_MAX_BOTTOM = 512
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ REGISTRY: dict[str, Entry] = {
         published=("sttn.pth",),
     ),
     "autosttn": Entry(
-        "autosttn:AutoSTTN", weights="autosttn_v1.safetensors", published=("detext_trial.pth", "infer_model.pth")
+        "autosttn:AutoSTTN",
+        weights="autosttn_v1.safetensors",
+        sha256="ee35938ed5430f6dc24b4b13050dc4aeef08c46a5c364925d99eb61813369c68",
+        published=("detext_trial.pth", "infer_model.pth"),
     ),
     "wipe": Entry(
         "wipe:Wipe",
@@ -96,6 +100,8 @@ def _check_option(option: str, value: Any) -> None:
         raise ValueError(f"create: own must be a bool, got {value!r}")
     if option == "width" and not (isinstance(value, (int, float)) and 0 < value <= _MAX_WIDTH):
         raise ValueError(f"create: width must be above 0 and at most {_MAX_WIDTH}, got {value!r}")
+    if option == "bottom" and not (isinstance(value, int) and 0 < value <= _MAX_BOTTOM):
+        raise ValueError(f"create: bottom must be 1 to {_MAX_BOTTOM}, got {value!r}")
     if option == "depth" and not (isinstance(value, int) and 0 < value <= _MAX_DEPTH):
         raise ValueError(f"create: depth must be 1 to {_MAX_DEPTH}, got {value!r}")
 
