@@ -61,6 +61,27 @@ def test_a_look_is_found_to_a_fraction_of_a_pixel() -> None:
     assert find_places(planes(9, None), look)[0].score < 0.45
 
 
+def test_a_plain_mark_learnt_over_dark_ground_is_found_before_a_white_wall() -> None:
+    """Every gradient of its outline is turned around there."""
+
+    def scene(left: int, ground: float) -> Planes:
+        noise = np.random.default_rng(left).normal(0, 1.5, (HEIGHT, WIDTH))
+        luma = (ground + noise + 6 * np.sin(np.arange(WIDTH) / 9)).astype(np.float32)
+        luma[30:46, left : left + 24] = 120
+        return Planes(np.dstack([luma, np.zeros_like(luma), np.zeros_like(luma)]), gradients(luma))
+
+    mask = np.zeros((24, 32), np.uint8)
+    mask[4:20, 4:28] = 1
+    look = first_look(scene(20, 40), mask, 16, 26)
+    look = learn(look, [(scene(20 + 8 * n, 40), 16.0 + 8 * n, 26.0) for n in range(6)])
+    best = find_places(scene(90, 215), look)[0]
+    assert max(abs(best.left - 86), abs(best.top - 26)) < 0.6
+    assert best.gradient < 0 < 0.7 < best.score
+    empty = scene(90, 215)
+    empty.levels[30:46, 90:114, 0] = empty.levels[10:26, 90:114, 0]
+    assert find_places(Planes(empty.levels, gradients(empty.levels[..., 0])), look)[0].score < 0.5
+
+
 def test_a_mark_over_the_border() -> None:
     mask, left, top = look_at((30, 20))
     look = first_look(planes(0, (30, 20)), mask, left, top)

@@ -18,6 +18,7 @@ from vswipe.ops.pyramid import push_pull
 _FLAT = 4.0  # gradient energy per pixel, levels^2, below which a patch is too flat to agree with anything
 _FAR = 150.0  # mean square difference of levels that halves the agreement
 FAR_COARSE = 600.0  # the same at half size, where fine strokes may lie half a pixel beside each other
+_OPAQUE = (0.95, 0.1)  # fit from which, and difference of the opacity from 1 up to which, a mark is opaque there
 _PLACES = 4
 _NEAR = 2  # pixels around a coarse place that are tried
 
@@ -43,7 +44,13 @@ class Sighting:
 
     @property
     def score(self) -> float:
-        return (self.gradient + self.level) / 2
+        """-0.5 to 1. Of a mark that is opaque there the contrast stands in for the gradients.
+
+        Its outline runs from dark to bright over a dark floor, and from bright to dark before a white wall.
+        """
+        fit, off = _OPAQUE
+        opaque = self.fit > fit and abs(self.opacity - 1) < off
+        return (max(self.gradient, self.fit if opaque else -1.0) + self.level) / 2
 
 
 def agreement(planes: Planes, look: Look, far_off: float = _FAR) -> tuple[np.ndarray, np.ndarray]:
@@ -95,24 +102,37 @@ def find_places(planes: Planes, look: Look, small: Planes | None = None, small_l
         if best <= -1:
             break
         found.append(closely(planes, look, 2 * (x - border), 2 * (y - border)))
-        total[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = -2
+        around = np.s_[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+        total[around], level[around] = -2, 0
+    # Where the levels alone agree best: looked at for its contrast, which says whether there is anything at all.
+    _, _, _, (x, y) = cv2.minMaxLoc(level)
+    alone = measured(planes, look, closely(planes, look, 2 * (x - border), 2 * (y - border), share=0.0))
+    if alone.fit > _OPAQUE[0]:
+        found.append(alone)
     return sorted(found, key=lambda s: -s.score)
 
 
-def closely(planes: Planes, look: Look, left: float, top: float, near: int = _NEAR) -> Sighting:
-    """The best place within a few pixels of one, to a fraction of a pixel."""
+def closely(planes: Planes, look: Look, left: float, top: float, near: int = _NEAR, share: float = 1.0) -> Sighting:
+    """The best place within a few pixels of one, to a fraction of a pixel.
+
+    Args:
+        planes, look: of the frame and of the mark.
+        left, top: of the place.
+        near: so many pixels around it are tried.
+        share: what the gradients count beside the levels.
+    """
     height, width = look.size
     x, y = round(left) - near, round(top) - near
     size = height + 2 * near, width + 2 * near
     around = Planes(crop(planes.levels, x, y, size), crop(planes.gradients, x, y, size))
     gradient, level = agreement(around, look)
-    total = gradient + level
+    total = share * gradient + level
     _, _, _, (bx, by) = cv2.minMaxLoc(total)
     dx, dy = _peak(total[by], bx), _peak(total[:, bx], by)
     left, top = x + bx + dx, y + by + dy
     there = Planes(crop(planes.levels, left, top, look.size), crop(planes.gradients, left, top, look.size))
     exact_gradient, exact_level = (float(v[0, 0]) for v in agreement(there, look))
-    if exact_gradient + exact_level < total[by, bx]:
+    if share * exact_gradient + exact_level < total[by, bx]:
         left, top = float(x + bx), float(y + by)
         exact_gradient, exact_level = float(gradient[by, bx]), float(level[by, bx])
     return Sighting(float(left), float(top), exact_gradient, exact_level)
