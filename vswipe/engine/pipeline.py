@@ -61,7 +61,6 @@ class Pipeline:
     tuning = DEFAULT
 
     def __init__(self, fmt: PictureFormat, num_frames: int, settings: Settings) -> None:
-        heap.keep_arrays_apart()
         self.fmt, self.settings = fmt, settings
         self.model = settings.model
         self.device = torch.device(settings.device)
@@ -141,6 +140,8 @@ class Pipeline:
                         copied[n].append(groups[0].copied)
                         for filled in groups:
                             self._write(targets[n], filled, holes[n])
+        if start // self.chunk % heap.EVERY == 0:
+            heap.trim()
         pixels = self.fmt.width * self.fmt.height
         for n in wanted:
             share = np.concatenate(copied[n]) if copied[n] else np.zeros(0)

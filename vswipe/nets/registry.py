@@ -61,7 +61,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="f730b26ce805f67ad74d843892587e6cb6baca35f512fb29387609d40eacb3ba",
+        sha256="384ec506f183863f7ff92f9a795568e4fac6b918a6812197ba6929965f97c83f",
     ),
 }
 
