@@ -104,7 +104,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 def test_a_file_of_another_width_says_so(tmp_path: Path) -> None:
     path = save(create("wipe", width=0.5), tmp_path / "wipe.safetensors")
-    assert create("wipe", path).options == {"width": 0.5}
+    assert create("wipe", path).options == {"width": 0.5, "bottom": 64, "depth": 3}
     with pytest.raises(ValueError, match=r"was trained with width=0\.5, got width=1"):
         create("wipe", path, width=1)
     path.write_bytes(path.read_bytes()[:-100])
