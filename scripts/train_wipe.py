@@ -251,7 +251,7 @@ def same_network(made: dict[str, Any], wanted: dict[str, Any], where: str) -> No
 def export(run: Path, to: Path) -> None:
     """The averaged weights in half precision, and the curve beside them."""
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    net = nets.create("wipe", **{name: state["settings"][name] for name in ("width", "bottom", "depth")})
+    net = nets.create("wipe", **Settings(**state["settings"]).options)
     net.load_state_dict(state["average"])
     to.parent.mkdir(parents=True, exist_ok=True)
     weights.save(net, to, settings=state["settings"])
