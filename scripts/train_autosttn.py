@@ -26,10 +26,10 @@ from vswipe.training.losses import Weights
 SETTINGS = Settings(
     name="autosttn",
     options={"own": True, "width": 0.25, "depth": 4},
-    # Two frames: what text looks like needs many windows rather than long ones.
-    shape=WindowShape(size=128, num_frames=2, kinds=("text",), shares=(1.0,), flow=False),
-    # It must find the text itself: it is told where it was (perception), its surroundings count, and an edit that comes
-    # and goes where the text does not is a mistake (logo).
+    # Two frames: what marks look like needs many windows rather than long ones.
+    shape=WindowShape(size=128, num_frames=2, kinds=("text", "logo"), shares=(0.5, 0.5), flow=False),
+    # It must find the mark itself: it is told where it was (perception), its surroundings count, and an edit that comes
+    # and goes where the mark does not is a mistake (logo).
     weights=Weights(hole=1.0, valid=0.3, gradient=0.3, logo=0.5, perception=1.0),
     batch=2,
     pool=96,

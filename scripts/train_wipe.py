@@ -93,11 +93,7 @@ class Trainer:
         self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)
         self.device, self.data = torch.device(settings.device), data
-        net = nets.create("wipe", **settings.options)
-        if start is not None:
-            begun = nets.create("wipe", start)
-            same_network(begun.options, settings.options, start.name)  # type: ignore[arg-type]
-            net.load_state_dict(begun.state_dict())
+        net = nets.create("wipe", start, **settings.options)
         self.net = net.to(self.device).to(memory_format=torch.channels_last).train()
         rate, decay = settings.peak_rate, settings.weight_decay
         self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=decay)
@@ -233,19 +229,14 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        same_network(state["settings"], self.settings.options, "the run")
+        made = Settings(**state["settings"]).options
+        if made != self.settings.options:
+            raise ValueError(f"train_wipe: options must be the run's {made}, got {self.settings.options}")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.state, self.average.steps = state["average"], state["average_steps"]
         self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
         self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
-
-
-def same_network(made: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
-    """Raises ValueError where one option of the network differs."""
-    for name, value in wanted.items():
-        if made[name] != value:
-            raise ValueError(f"train_wipe: {name} must be that of {where}, {made[name]}, got {value}")
 
 
 def export(run: Path, to: Path) -> None:

@@ -44,6 +44,7 @@ def main(settings: Settings, description: str) -> int:
     parser.add_argument("--frames", type=int, default=settings.shape.num_frames, help="of a window")
     parser.add_argument("--pool", type=int, default=settings.pool, help="windows to choose from")
     parser.add_argument("--reuse", type=int, default=settings.reuse, help="how often a window is shown")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights that a new run begins with")
     parser.add_argument("--rate", type=float, default=settings.peak_rate, help="largest learning rate")
     parser.add_argument("--seed", type=int, default=settings.seed)
     parser.add_argument("--threads", type=int, default=settings.threads)
@@ -80,7 +81,7 @@ def main(settings: Settings, description: str) -> int:
         if args.weights:
             print(validation.table(measure_file(settings.name, args.weights, held_out)))
             return 0
-        trainer = Trainer(chosen, run, open_footage("train", args.pack), held_out)
+        trainer = Trainer(chosen, run, open_footage("train", args.pack), held_out, start=args.start)
         if args.export:
             export(trainer, args.export, script=Path(sys.argv[0]).name)
         elif args.measure:

@@ -146,19 +146,20 @@ class Trainer:
         footage: of the training part.
         validation: windows to measure on, never trained on; None measures nothing.
         call: how the network is called.
+        start: file of weights that a new run begins with, instead of from nothing.
 
     Raises:
-        ValueError: the folder holds another network's run.
+        ValueError: the folder holds another network's run, or the weights are another network's.
     """
 
     def __init__(self, settings: Settings, folder: Path, footage: Footage, validation: ValidationSet | None = None,
-                 call: Call | None = None) -> None:  # fmt: skip
+                 call: Call | None = None, start: Path | None = None) -> None:  # fmt: skip
         self.settings, self.folder, self.footage, self.validation = settings, folder, footage, validation
         self.device = torch.device(settings.device)
         torch.set_num_threads(settings.threads)
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
-        self.net = net = nets.create(settings.name, **settings.options).to(self.device).train()
+        self.net = net = nets.create(settings.name, start, **settings.options).to(self.device).train()
         if settings.channels_last:
             for parameter in net.parameters():
                 if parameter.dim() == 4:
