@@ -167,7 +167,7 @@ def main() -> int:
         step = bar.add_task("networks", total=len(args.networks) * args.rounds)
         for name in args.networks:
             options = {"own": True, "width": args.width}
-            net = nets.create(name, **options)
+            net: Any = nets.create(name, **options)
             clip = Clip(*(-(-side // multiple) * multiple for side, multiple in
                           zip((height, width), net.spec.multiple_of, strict=True)))  # fmt: skip
             result = Timed(name, options, clip.height, clip.width)

@@ -235,7 +235,8 @@ def evaluate_erase(job: tuple[int, str], weights: str | None, settings: Detector
         truth.append((drawn > 5).astype(np.uint8) if drawn.any() else None)
     grown = [None if mask is None else cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0 for mask in truth]
     result = dict(about)
-    for name, masks in (("autosub", found), ("true_mask", truth), ("nothing", [None] * len(truth))):
+    nothing: list[np.ndarray | None] = [None] * len(truth)
+    for name, masks in (("autosub", found), ("true_mask", truth), ("nothing", nothing)):
         luma = erase(coded, masks) if any(mask is not None for mask in masks) else coded[0]
         squares = [(luma[n][g].astype(float) - clean[0][n][g]) ** 2 for n, g in enumerate(grown) if g is not None]
         result[name] = round(float(10 * np.log10(255**2 / np.concatenate(squares).mean())), 2)
@@ -315,8 +316,8 @@ def main() -> None:
     if given.what == "drawn":
         report: dict[str, Any] = summarise(rows)
     elif given.what == "erase":
-        names = ("autosub", "true_mask", "nothing")
-        report = {key: round(float(np.mean([row[key] for row in rows])), 2) for key in names}
+        report = {key: round(float(np.mean([row[key] for row in rows])), 2)
+                  for key in ("autosub", "true_mask", "nothing")}  # fmt: skip
     else:
         frames, changed = sum(r["frames"] for r in rows), sum(r["changed"] for r in rows)
         report = {"clips": len(rows), "frames": frames, "changed": changed, "share": round(changed / frames, 6)}

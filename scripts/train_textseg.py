@@ -78,7 +78,7 @@ class Sampler:
             self.queue = sorted(self.pool.glob("p*.npz"))
             if not self.queue:
                 raise FileNotFoundError(f"train_textseg: pool must hold clips, got none in {self.pool}")
-            self.rng.shuffle(self.queue)  # type: ignore[arg-type]
+            self.rng.shuffle(self.queue)
         clip = load(self.queue.pop())
         self.clips.append(clip)
         self.hard.append([place for _ in range(HARD_FRAMES) for place in self.hard_places(clip)])

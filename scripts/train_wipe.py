@@ -130,7 +130,7 @@ class Trainer:
         seed = settings.seed * 1000 + self.parts  # every part draws anew
         stream = CropStream(self.data, settings.batch, settings.crop, seed)
         # Whichever worker is first: one whose files are still to come must not hold up the others.
-        several = {"prefetch_factor": 4, "in_order": False} if settings.workers else {}
+        several: dict[str, Any] = {"prefetch_factor": 4, "in_order": False} if settings.workers else {}
         batches = iter(DataLoader(stream, batch_size=None, num_workers=settings.workers, **several))
         batch = next(batches)
         self.clock.skip()

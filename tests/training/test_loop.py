@@ -192,6 +192,20 @@ def test_export_writes_fp16_weights_and_a_card_with_what_was_measured(settings, 
     assert (tmp_path / "models" / "tiny_v1_curve.png").is_file()
 
 
+def test_a_new_run_may_begin_with_weights(settings, tmp_path, held_out):
+    first = loop.Trainer(settings, tmp_path / "first", NoiseFootage(), held_out)
+    first.run(print_every=0.0)
+    path = export(first, tmp_path / "models", "train_tiny.py")
+    second = loop.Trainer(settings, tmp_path / "second", NoiseFootage(), held_out, start=path)
+    for name, value in load_file(path).items():
+        assert torch.equal(second.net.state_dict()[name], value.float())
+        assert torch.equal(second.average.state[name], value.float())
+    assert second.step == 0
+    second.run(print_every=0.0)
+    export(second, tmp_path / "again", "train_tiny.py")
+    assert "- began with: tiny_v1.safetensors, sha256 " in (tmp_path / "again" / "tiny_v1.md").read_text()
+
+
 def test_clock_leaves_interruptions_out():
     now = [0.0]
     clock = Clock(seconds=10.0, now=lambda: now[0])

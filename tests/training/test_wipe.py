@@ -125,7 +125,7 @@ def test_a_run_goes_on_where_it_was_and_gives_a_file(
     net = create("wipe", tmp_path / "wipe.safetensors")
     assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
     assert run(monkeypatch, "train", "--data", str(folder), "--run", str(tmp_path), "--width", "0.5") == 1
-    assert "width must be that of the run, 0.34, got 0.5" in capsys.readouterr().err
+    assert "options must be the run's {'width': 0.34," in capsys.readouterr().err
 
 
 def test_a_new_run_may_begin_with_weights(
@@ -141,7 +141,7 @@ def test_a_new_run_may_begin_with_weights(
     assert torch.allclose(state["net"]["last.bias"], net.last.bias, atol=1e-3)
     other = ["--data", str(folder), "--run", str(tmp_path / "other"), "--width", "0.5", "--start", start]
     assert run(monkeypatch, "train", *other) == 1
-    assert "width must be that of wipe.safetensors, 0.34, got 0.5" in capsys.readouterr().err
+    assert "wipe.safetensors was trained with width=0.34, got width=0.5" in capsys.readouterr().err
 
 
 def test_light_changes_and_black_stays_black() -> None:

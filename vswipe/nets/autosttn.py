@@ -3,15 +3,17 @@
 The generator of the published `detext_trial.pth` and `infer_model.pth`, written anew; with default options parameters,
 names and arithmetic are theirs. Network: Zeng et al., ECCV 2020, https://arxiv.org/abs/2007.10247.
 
-Our own says where it sees text, takes these pixels away and completes them smoothly from the others, and adds a
-residual. So that it learns two things it can be told apart: where text is (`seen`, a loss of its own), and what the
-smooth completion lacks.
+Our own says where it sees a mark, text or logo, takes these pixels away and completes them from the others, and adds a
+residual. So that it learns two things it can be told apart: where marks are (`seen`, a loss of its own), and what the
+completion lacks. While it learns the completion is soft and smooth, with a gradient; a trained one decides pixel by
+pixel and fills along edges, which is 0.4 to 2 dB better on held-out windows.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,11 +21,13 @@ from torch import Tensor, nn
 from vswipe.nets._blocks import SLOPE, local_contrast
 from vswipe.nets.spec import Spec
 from vswipe.nets.sttn import PATCHES, Pairs, Transformer
+from vswipe.restore import spatial
 
 DIVISIONS: Pairs = ((2, 2), (5, 5), (6, 16), (10, 32))  # of a 160x30 map: 80x15, 32x6, 10x5 and 5x3 cells
 
 
-PRIOR = -4.0  # logit of text in an untrained network: 2 pixels of 100
+PRIOR = -4.0  # logit of a mark in an untrained network: 2 pixels of 100
+_DECIDED = 0.6  # probability from which a trained network fills a pixel: 0.5 eats into the surroundings of letters
 _LEAST = 1e-3  # a cell of which less is known takes its colour from around it
 
 
@@ -54,8 +58,24 @@ def complete(frames: Tensor, known: Tensor) -> Tensor:
     return known * frames + (1 - known) * around
 
 
+def fill(frames: Tensor, hole: Tensor) -> Tensor:
+    """Frames filled along their edges, each from itself (`restore.spatial.fill`), without a gradient.
+
+    Args:
+        frames: (N, 3, H, W), 0..1.
+        hole: (N, 1, H, W) bool; a frame that is all hole stays as it is.
+    """
+    out = frames.clone()
+    for n, where in enumerate(hole[:, 0].cpu().numpy().astype(np.uint8)):
+        if where.any() and not where.all():
+            picture = (frames[n].permute(1, 2, 0) * 255).cpu().numpy()
+            filled = spatial.fill(np.ascontiguousarray(picture, np.float32), where)
+            out[n] = torch.from_numpy(filled).to(frames).permute(2, 0, 1) / 255
+    return out
+
+
 class EraserHead(nn.Module):
-    """Full-resolution end of our own: where text is, and what to add to the completed picture.
+    """Full-resolution end of our own: where marks are, and what to add to the completed picture.
 
     Args:
         channels_in: of the decoder's features, at full resolution.
@@ -75,7 +95,7 @@ class EraserHead(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Residual (N, 3, H, W) and logit of text (N, 1, H, W), for features (N, C, H, W) and frames (N, 3, H, W)."""
+        """Residual (N, 3, H, W) and logit of a mark (N, 1, H, W), for features (N, C, H, W) and frames (N, 3, H, W)."""
         mean, contrast = local_contrast(frames)
         # Text is as much a matter of plain brightness as of standing out.
         x = torch.cat([features, *(y.to(features.dtype) for y in
@@ -90,8 +110,8 @@ class AutoSTTN(Transformer):
     """Mask-free Spatial-Temporal Transformer Network.
 
     Args:
-        own: see text in a head of full resolution, complete what it hides, predict a residual on that, and use patches
-            of fixed size.
+        own: see marks in a head of full resolution, complete what they hide, predict a residual on that, and use
+            patches of fixed size.
         width: multiplier of all channel counts.
         depth: transformer blocks.
     """
@@ -118,9 +138,9 @@ class AutoSTTN(Transformer):
         return self._render(features, frames)[0]
 
     def erase(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, 3, H, W) without their text, and the logit of text (B, T, 1, H, W); of our own network."""
+        """Frames (B, T, 3, H, W) without their marks, and the logit of a mark (B, T, 1, H, W); of our own network."""
         if not self.own:
-            raise ValueError("autosttn: own must be True to say where text is, got False")
+            raise ValueError("autosttn: own must be True to say where marks are, got False")
         picture, seen = self._render(self.transform(self.encode(frames)), frames)
         assert seen is not None
         return picture, seen
@@ -138,6 +158,12 @@ class AutoSTTN(Transformer):
             return ((torch.tanh(x) + 1) / 2).unflatten(0, frames.shape[:2]).clamp(0, 1), None
         flat = frames.flatten(0, 1)
         residual, seen = self.head(x, flat)
+        if not self.training:
+            filled = fill(flat.float(), torch.sigmoid(seen) > _DECIDED)
+            # The residual is in units of contrast, which the mark itself had raised: a haze over flat ground.
+            share = local_contrast(filled)[1] / local_contrast(flat.float())[1]
+            picture = filled + residual * share.clamp(max=1)
+            return picture.unflatten(0, frames.shape[:2]).clamp(0, 1), seen.unflatten(0, frames.shape[:2])
         # Untrained nothing is taken away at all, and the network gives its input.
         nothing = torch.sigmoid(seen.new_tensor(PRIOR))
         hidden = (torch.sigmoid(seen) - nothing) / (1 - nothing)

@@ -55,7 +55,7 @@ REGISTRY: dict[str, Entry] = {
     "autosttn": Entry(
         "autosttn:AutoSTTN",
         weights="autosttn_v1.safetensors",
-        sha256="ee35938ed5430f6dc24b4b13050dc4aeef08c46a5c364925d99eb61813369c68",
+        sha256="c652e64f961fd4c913bcd2e93a443feb7537ea036a1e6e6a7872ba6c515379b1",
         published=("detext_trial.pth", "infer_model.pth"),
     ),
     "wipe": Entry(

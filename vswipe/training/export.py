@@ -74,6 +74,7 @@ def card(trainer: Trainer, made: dict[str, Any], measured: dict[str, Any], path:
         f"- data: {footage.num_clips} clips and {footage.num_pictures} photographs of the training part "
         f"(`vswipe.training.clips`, `vswipe.training.pictures`); "
         f"marks drawn over them, holes of the kinds {', '.join(settings['shape']['kinds'])}",
+        *([f"- began with: {made['began']}"] if made.get("began") else []),
         f"- trained: {made['seconds'] / 60:.1f} minutes on {made['device']} ({made['cpu_seconds'] / 60:.1f} of "
         f"processor time), {made['step']} steps, {made['shown']} windows of {settings['shape']['num_frames']} frames "
         f"of {settings['shape']['size']}x{settings['shape']['size']} pixels"

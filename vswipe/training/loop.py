@@ -7,6 +7,7 @@ same folder it goes on where it was; `minutes` counts all of its parts.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -175,6 +176,7 @@ class Trainer:
         self.step, self.parts, self.shown = 0, 0, 0
         self.curve: list[dict[str, Any]] = []
         self.revisions: list[str] = []
+        self.began = "" if start is None else f"{start.name}, sha256 {hashlib.sha256(start.read_bytes()).hexdigest()}"
         self.clock = Clock()
         if self.checkpoint.is_file():
             self._resume()
@@ -297,6 +299,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts, "shown": self.shown,
             "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
             "settings": asdict(self.settings), "revisions": self.revisions, "device": describe(self.device),
+            "began": self.began,
         }  # fmt: skip
         if self.critic is not None:
             state["critic"] = self.critic.state_dict()
@@ -317,7 +320,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.state, self.average.steps = state["average"], state["average_steps"]
         self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
-        self.shown, self.revisions = state["shown"], state["revisions"]
+        self.shown, self.revisions, self.began = state["shown"], state["revisions"], state.get("began", "")
         self.clock = Clock(state["seconds"], state["cpu_seconds"])
         if self.critic is not None and "critic" in state:
             self.critic.load_state_dict(state["critic"])
