@@ -74,15 +74,27 @@ def find_masks(planes: Planes, weights: str | None, settings: DetectorSettings) 
     return [detector.block(n // BLOCK * BLOCK, frames).mask(n) for n in range(num_frames)]
 
 
-def draw(index: int, name: str, held_out: bool = True) -> tuple[Planes, list[Line], dict[str, Any]]:
-    """The clip `name` with drawn lines, in the held-out fonts or the training fonts, after x264."""
+def enlarged(planes: Planes, lines: int) -> Planes:
+    """Frames of so many lines; as they are where 0."""
+    if not lines:
+        return planes
+    width = round(planes[0].shape[2] * lines / planes[0].shape[1] / 2) * 2
+    sizes = ((width, lines), (width // 2, lines // 2), (width // 2, lines // 2))
+    y, u, v = (np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in plane])
+               for plane, size in zip(planes, sizes, strict=True))  # fmt: skip
+    return y, u, v
+
+
+def draw(index: int, name: str, frames: int = 110, enlarge: int = 0) -> tuple[Planes, list[Line], dict[str, Any]]:
+    """The clip `name`, enlarged to so many lines, with drawn lines in the held-out fonts, after x264."""
     clip = next(clip for clip in find_clips() if clip.name == name)
-    planes, fps = clip.read(110)
+    planes, fps = clip.read(frames)
+    planes = enlarged(planes, enlarge)
     rng = overlay_rng(name, "text", "1")
-    scripts = trainable_scripts(held_out=held_out)
+    scripts = trainable_scripts(held_out=True)
     script = scripts[index % len(scripts)]
     height, width = planes[0].shape[1:]
-    look = random_look(rng, width, height, held_out, script)
+    look = random_look(rng, width, height, True, script)
     # Larger than 9 % of the height and other texts than ordinary phrases are not what the issue asks for.
     look = replace(look, style=replace(look.style, size=min(look.style.size, 0.09 * height)))
     phrases = SCRIPTS[script].phrases
@@ -92,7 +104,7 @@ def draw(index: int, name: str, held_out: bool = True) -> tuple[Planes, list[Lin
         texts.append("\n".join(phrases[int(i)] for i in rng.choice(len(phrases), rows, replace=False)))
     if look.vertical:
         texts = ["\n".join(text.replace("\n", "")[:10]) for text in texts]
-    scene = draw_scene(rng, planes, held_out, "lines", look, texts)
+    scene = draw_scene(rng, planes, True, "lines", look, texts)
     quality = int(rng.integers(18, 24))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mkv"
@@ -222,11 +234,16 @@ def evaluate_clean(name: str, weights: str | None, settings: DetectorSettings, s
 
 
 def evaluate_erase(job: tuple[int, str], weights: str | None, settings: DetectorSettings,
-                   sheets: Path | None) -> dict[str, Any]:  # fmt: skip
-    """PSNR inside the true mask, grown by a pixel, of AutoSub and of Inpaint given the true mask; 48 frames."""
-    coded, lines, about = draw(*job)
+                   sheets: Path | None, enlarge: int = 0) -> dict[str, Any]:  # fmt: skip
+    """PSNR inside the true mask, grown by a pixel, of AutoSub and of Inpaint given the true mask; 48 frames.
+
+    "area": of the found masks over the true ones', both grown by a pixel as Inpaint does; "missed": share of the true
+    ones, not grown, that the found ones, grown, do not hold.
+    """
+    coded, lines, about = draw(*job, frames=48 if enlarge else 110, enlarge=enlarge)
     coded = (coded[0][:48], coded[1][:48], coded[2][:48])
     clean, _ = next(clip for clip in find_clips() if clip.name == job[1]).read(48)
+    clean = enlarged(clean, enlarge)
     size = coded[0].shape[1:]
     found = find_masks(coded, weights, settings)
     truth: list[np.ndarray | None] = []
@@ -235,6 +252,11 @@ def evaluate_erase(job: tuple[int, str], weights: str | None, settings: Detector
         truth.append((drawn > 5).astype(np.uint8) if drawn.any() else None)
     grown = [None if mask is None else cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0 for mask in truth]
     result = dict(about)
+    cross = np.ones((3, 3), np.uint8)
+    held = [np.zeros(size, bool) if mask is None else cv2.dilate(mask, cross) > 0 for mask in found]
+    own = [(m, h) for m, h in zip(truth, held, strict=True) if m is not None]
+    result["area"] = round(sum(int(h.sum()) for h in held) / sum(int(g.sum()) for g in grown if g is not None), 3)
+    result["missed"] = round(sum(int((m & ~h).sum()) for m, h in own) / sum(int(m.sum()) for m, _ in own), 4)
     nothing: list[np.ndarray | None] = [None] * len(truth)
     for name, masks in (("autosub", found), ("true_mask", truth), ("nothing", nothing)):
         luma = erase(coded, masks) if any(mask is not None for mask in masks) else coded[0]
@@ -289,6 +311,7 @@ def main() -> None:
     parser.add_argument("--weights", help="weight file, or a checkpoint of train_textseg.py (.pt)")
     parser.add_argument("--part", default="validation", choices=["train", "validation", "all"])
     parser.add_argument("--clips", type=int, help="only so many, spread over the list")
+    parser.add_argument("--enlarge", type=int, default=0, help="erase: clips enlarged to so many lines")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--min-frames", type=int, default=DetectorSettings.min_frames)
     parser.add_argument("--jobs", type=int, default=1)
@@ -300,7 +323,7 @@ def main() -> None:
         given.sheets.mkdir(parents=True, exist_ok=True)
     if given.what != "clean":
         names = [clip.name for clip in find_clips(given.part) if count_frames(clip) >= 40]
-        one = evaluate_drawn if given.what == "drawn" else evaluate_erase
+        one = evaluate_drawn if given.what == "drawn" else partial(evaluate_erase, enlarge=given.enlarge)
         work: Any = partial(one, weights=given.weights, settings=settings, sheets=given.sheets)
         jobs: list[Any] = list(enumerate(names))
     else:
@@ -317,7 +340,7 @@ def main() -> None:
         report: dict[str, Any] = summarise(rows)
     elif given.what == "erase":
         report = {key: round(float(np.mean([row[key] for row in rows])), 2)
-                  for key in ("autosub", "true_mask", "nothing")}  # fmt: skip
+                  for key in ("autosub", "true_mask", "nothing", "area", "missed")}  # fmt: skip
     else:
         frames, changed = sum(r["frames"] for r in rows), sum(r["changed"] for r in rows)
         report = {"clips": len(rows), "frames": frames, "changed": changed, "share": round(changed / frames, 6)}

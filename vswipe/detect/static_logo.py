@@ -21,7 +21,7 @@ from vswipe.detect.static_evidence import (
     gather_evidence,
     local_gradient,
 )
-from vswipe.detect.static_opaque import fixed_patches
+from vswipe.detect.static_opaque import fixed_in_shot, fixed_patches
 
 MIN_STATES = 8
 """Different backgrounds below which nothing can be told."""
@@ -149,7 +149,10 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
                 whole = _placed(mark, lumas[0].shape, top, left)
                 if _within(whole, regions):
                     _add(marks, whole)
-        for mark in _opaque_marks(shown, scenes) if number < fixed else ():
+        patches = fixed_patches(shown, scenes) if number < fixed else []
+        if number == 0 and len(set(scenes.tolist())) < _CUTS.scenes:
+            patches = fixed_in_shot(shown, evidence)
+        for mark in _opaque_marks(patches):
             whole = _placed(mark, lumas[0].shape, top, left)
             if _within(whole, regions):
                 _add(marks, whole, 0.0)
@@ -171,9 +174,9 @@ def _add(marks: list[FoundMark], mark: FoundMark, least: float = _NEW_SHARE) -> 
     marks.append(FoundMark(mark.hole | known, area, max(m.score for m in (mark, *overlapping))))
 
 
-def _opaque_marks(lumas: Sequence[np.ndarray], scenes: np.ndarray) -> list[FoundMark]:
+def _opaque_marks(patches: Sequence[np.ndarray]) -> list[FoundMark]:
     out = []
-    for patch in fixed_patches(lumas, scenes):
+    for patch in patches:
         x, y, w, h = cv2.boundingRect(patch)
         grown = _JOIN // 2
         if _may_stand_there(x - grown, y - grown, w + 2 * grown, h + 2 * grown, patch > 0, *patch.shape):
