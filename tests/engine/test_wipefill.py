@@ -196,6 +196,28 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert apart.max() < 0.25 * np.abs(change).max()
 
 
+def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path) -> None:
+    """Neither left nor past is special, whatever the weights."""
+    run = WipeFill(create("wipe", weights(tmp_path, 0.05)), torch.device("cpu"), fp16=False)
+    generator = torch.Generator().manual_seed(3)
+
+    def noise(channels: int, low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(1, channels, 32, 48, generator=generator)
+
+    hole, levels = (noise(1, 0, 1) > 0.5).float(), (16, 235)
+    found = Found(hole, noise(3, *levels), noise(4, *levels), noise(4, -3, 3), noise(1, *levels), noise(1, -3, 3),
+                  noise(1, 0, 20), noise(2, *levels))  # fmt: skip
+    logits, residual = run._call(found)
+    mirrored = {key: value.flip(-1) for key, value in vars(found).items()}
+    for key in ("values", "logits"):  # two candidates of the past, two of the future
+        mirrored[key] = torch.cat([mirrored[key][:, 2:], mirrored[key][:, :2]], 1)
+    other_logits, other_residual = run._call(Found(**mirrored))
+    assert float(residual.abs().max()) > 1
+    torch.testing.assert_close(other_residual.flip(-1), residual, atol=1e-4, rtol=1e-4)
+    other_logits = torch.cat([other_logits[:, 2:], other_logits[:, :2]], 1)
+    torch.testing.assert_close(other_logits.flip(-1), logits, atol=1e-4, rtol=1e-4)
+
+
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nothing\.safetensors"):
         Pipeline(FORMATS[0], 4, Settings(model="wipe", weights=str(tmp_path / "nothing.safetensors")))

@@ -61,7 +61,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="384ec506f183863f7ff92f9a795568e4fac6b918a6812197ba6929965f97c83f",
+        sha256="35ab6cd69b9a4841b5d37ada8da5d86ee66440137c121be5d963e18fcb709311",
     ),
 }
 

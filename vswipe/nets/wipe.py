@@ -23,6 +23,8 @@ from vswipe.nets.spec import Spec
 
 NUM_COPIES = 4
 """Candidates from other frames: two directions, two completions of the flow."""
+EXCHANGED = (2, 3, 0, 1)
+"""The candidates when past and future change places."""
 MULTIPLE = 4
 
 NUM_FILLS = 2

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from vswipe.nets.wipe import NUM_COPIES, Found
+from vswipe.nets.wipe import EXCHANGED, NUM_COPIES, Found
 
 from .clips import family_name
 from .wipe_data import Sample, load
@@ -224,7 +224,7 @@ def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, in
             if flips[1]:
                 array = array[..., ::-1, :]
             if backwards and key in ("values", "logits"):
-                array = array[[2, 3, 0, 1]]
+                array = array[list(EXCHANGED)]
             if key in ("image", "values", "spatial", "truth", "fills"):
                 if g == 0:
                     array = array * gain + shift
