@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vswipe.nets import create, weights
-from vswipe.training import wipe_data
+from vswipe.training import wipe_data, wipe_set
 from vswipe.training.wipe_set import (
     SampleSet,
     apply,
@@ -30,6 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     wipe_data.make_noise(path)
     return path
+
+
+def test_files_without_samples_are_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wipe_data.save(tmp_path / "00000_sub_noise.npz", [])
+    monkeypatch.setattr(wipe_set, "PATIENCE", 0.0)
+    with pytest.raises(ValueError, match="data must hold files with samples"):
+        next(iter(wipe_set.CropStream(tmp_path, 2, (32, 32), 1)))
 
 
 def test_held_out_samples_are_of_other_families(folder: Path) -> None:

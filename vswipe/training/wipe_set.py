@@ -20,6 +20,7 @@ from .clips import family_name
 from .wipe_data import Sample, load
 
 REFRESH = 60.0  # seconds between two looks for new files
+PATIENCE = 600.0  # seconds that the first of them may take to come
 CROP = (64, 96)  # height, width: what lies further away hardly tells, and of larger crops more is no hole
 _DEV_SALT, _DEV_DIVISOR = "vswipe:wipe:", 10
 
@@ -102,6 +103,8 @@ class CropStream(IterableDataset[Batch]):
         batch: crops in a batch.
         crop: height and width.
         seed: each worker draws its own.
+
+    Iterating raises ValueError where no file with samples has come within `PATIENCE`.
     """
 
     def __init__(self, folder: Path, batch: int, crop: tuple[int, int], seed: int) -> None:
@@ -112,12 +115,14 @@ class CropStream(IterableDataset[Batch]):
         number, count = (worker.id, worker.num_workers) if worker else (0, 1)
         rng = np.random.default_rng([self.seed, number])
         samples = SampleSet(self.folder, False, (number, count))
-        refreshed = time.monotonic()
+        began = refreshed = time.monotonic()
         while True:
             if time.monotonic() - refreshed > REFRESH:
                 samples.refresh()
                 refreshed = time.monotonic()
             if not samples.num_samples:  # its files are still to come
+                if time.monotonic() - began > PATIENCE:
+                    raise ValueError(f"CropStream: data must hold files with samples, none came to {self.folder}")
                 time.sleep(1.0)
                 samples.refresh()
                 continue
