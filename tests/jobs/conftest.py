@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import shutil
 import subprocess
 import sys
@@ -107,6 +108,11 @@ def erase(mask: Path) -> Callable[..., int]:
     return run
 
 
+def heed_interrupts() -> None:
+    """Where tests run in the background, as `command &` of a script, what they start would not hear SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def started(mask: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """The same in a process of its own, to be interrupted."""
@@ -126,7 +132,7 @@ def started(mask: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         ]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "DUMMY_DELAY": str(delay)},
+            env={**os.environ, "DUMMY_DELAY": str(delay)}, preexec_fn=heed_interrupts if os.name == "posix" else None,
         )  # fmt: skip
         running.append(process)
         return process
