@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from vspipe_run import run
 
-from vswipe.jobs.process import find_ffmpeg
+from vswipe.demo.media import vspipe_to_ffmpeg
 from vswipe.training.results import markdown, number, provenance
 from vswipe.training.subtitles import SubtitleStyle, draw_text
 
@@ -201,14 +201,8 @@ def draw_scene(folder: Path, case: Case) -> float:
 def code_scene(vspipe: Path, folder: Path, options: dict[str, Any]) -> Path:
     """Code the scene as most films are: H.264, CRF 20. Returns the file."""
     path = folder / "scene.mkv"
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + ".bsindex").unlink(missing_ok=True)
-    given = [part for key, value in {**options, "use": "source"}.items() for part in ("-a", f"{key}={value}")]
-    drawing = subprocess.Popen([str(vspipe), "-c", "y4m", *given, str(SCENE), "-"], stdout=subprocess.PIPE)
-    coder = ["-c:v", "libx264", "-crf", "20", "-preset", "veryfast", str(path)]
-    subprocess.run([find_ffmpeg(), "-v", "error", "-i", "-", *coder], stdin=drawing.stdout, check=True)
-    if drawing.wait():
-        raise SystemExit("benchmark: the scene could not be coded")
+    coder: list[str | Path] = ["-c:v", "libx264", "-crf", "20", "-preset", "veryfast", path]
+    vspipe_to_ffmpeg(vspipe, SCENE, coder, lambda frame: None, {**options, "use": "source"})
     return path
 
 

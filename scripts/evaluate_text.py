@@ -250,10 +250,10 @@ def evaluate_erase(job: tuple[int, str], weights: str | None, settings: Detector
     for n in range(len(coded[0])):
         drawn = np.maximum(*draw_labels(lines, n, size))
         truth.append((drawn > 5).astype(np.uint8) if drawn.any() else None)
-    grown = [None if mask is None else cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0 for mask in truth]
+    square = np.ones((3, 3), np.uint8)
+    grown = [None if mask is None else cv2.dilate(mask, square) > 0 for mask in truth]
     result = dict(about)
-    cross = np.ones((3, 3), np.uint8)
-    held = [np.zeros(size, bool) if mask is None else cv2.dilate(mask, cross) > 0 for mask in found]
+    held = [np.zeros(size, bool) if mask is None else cv2.dilate(mask, square) > 0 for mask in found]
     own = [(m, h) for m, h in zip(truth, held, strict=True) if m is not None]
     result["area"] = round(sum(int(h.sum()) for h in held) / sum(int(g.sum()) for g in grown if g is not None), 3)
     result["missed"] = round(sum(int((m & ~h).sum()) for m, h in own) / sum(int(m.sum()) for m, _ in own), 4)
@@ -339,7 +339,7 @@ def main() -> None:
     if given.what == "drawn":
         report: dict[str, Any] = summarise(rows)
     elif given.what == "erase":
-        report = {key: round(float(np.mean([row[key] for row in rows])), 2)
+        report = {key: round(float(np.mean([row[key] for row in rows])), 4 if key == "missed" else 2)
                   for key in ("autosub", "true_mask", "nothing", "area", "missed")}  # fmt: skip
     else:
         frames, changed = sum(r["frames"] for r in rows), sum(r["changed"] for r in rows)

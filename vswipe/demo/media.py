@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vswipe.jobs.process import Progress, Tail, UserError, ffmpeg, find_ffmpeg, stopping, whole
@@ -15,7 +15,10 @@ _VSPIPE_FRAME = re.compile(r"Frame: (\d+)/")
 _VSPIPE_SPEED = re.compile(r"Output \d+ frames in [\d.]+ seconds \(([\d.]+) fps\)")
 
 
-def vspipe_to_ffmpeg(vspipe: str | Path, script: Path, arguments: Sequence[str | Path], on_frame: Progress) -> float:
+def vspipe_to_ffmpeg(
+    vspipe: str | Path, script: Path, arguments: Sequence[str | Path], on_frame: Progress,
+    given: Mapping[str, object] | None = None,
+) -> float:  # fmt: skip
     """`vspipe -c y4m script - | ffmpeg -i - arguments`.
 
     Args:
@@ -23,6 +26,7 @@ def vspipe_to_ffmpeg(vspipe: str | Path, script: Path, arguments: Sequence[str |
         script: the .vpy file.
         arguments: what follows `ffmpeg -i -`.
         on_frame: called with the number of frames vspipe has put out.
+        given: arguments of the script.
 
     Returns:
         Frames per second, by vspipe's count: the script's loading is not in it.
@@ -38,8 +42,9 @@ def vspipe_to_ffmpeg(vspipe: str | Path, script: Path, arguments: Sequence[str |
         elif match := _VSPIPE_SPEED.search(line):
             speed[0] = float(match[1])
 
+    passed = [part for name, value in (given or {}).items() for part in ("-a", f"{name}={value}")]
     source = subprocess.Popen(
-        [str(vspipe), "-p", "-c", "y4m", str(script), "-"],
+        [str(vspipe), "-p", "-c", "y4m", *passed, str(script), "-"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

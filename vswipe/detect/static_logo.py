@@ -137,7 +137,8 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
     for number, part in enumerate(waiting):
         shown, scenes = [inner[n] for n in part], backgrounds.scenes[part]
         # A part of one shot says no more than all of it, and errs more often: bars of a cage where nobody walks behind.
-        if number > 0 and len(set(scenes.tolist())) < _CUTS.scenes:
+        few = len(set(scenes.tolist())) < _CUTS.scenes
+        if number > 0 and few:
             continue
         evidence = gather_evidence(shown, backgrounds.states(part))
         unknown = min(unknown, float((evidence.states < MIN_STATES).mean()))
@@ -149,9 +150,7 @@ def find_marks(lumas: Sequence[np.ndarray], regions: Sequence[tuple[int, int, in
                 whole = _placed(mark, lumas[0].shape, top, left)
                 if _within(whole, regions):
                     _add(marks, whole)
-        patches = fixed_patches(shown, scenes) if number < fixed else []
-        if number == 0 and len(set(scenes.tolist())) < _CUTS.scenes:
-            patches = fixed_in_shot(shown, evidence)
+        patches = fixed_in_shot(shown, evidence) if few else fixed_patches(shown, scenes) if number < fixed else []
         for mark in _opaque_marks(patches):
             whole = _placed(mark, lumas[0].shape, top, left)
             if _within(whole, regions):
