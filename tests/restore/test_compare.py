@@ -36,7 +36,7 @@ def grids(shift: float = 0.0, contrast: float = 1.0) -> tuple[torch.Tensor, torc
 def test_what_hidden_cells_hold_enters_nothing():
     """Between a visible and a hidden cell the visible one's colour is read: no darkening, no made-up contrast."""
     own, other, position = grids()
-    logit, gain, shift = (x[0] for x in compare(own, other, position, torch.zeros(1, HEIGHT, WIDTH), DEFAULT))
+    logit, gain, shift = compare(own, other, position, torch.zeros(1, HEIGHT, WIDTH), DEFAULT)[0].split([1, 1, 1], -1)
     assert gain.abs().max() < 0.05
     offset = shift[..., 0] + gain[..., 0] * 140
     assert offset[8:16, 6:26].abs().max() < 3  # half a cell's texture, no more
@@ -46,7 +46,7 @@ def test_what_hidden_cells_hold_enters_nothing():
 
 def test_brightness_and_contrast_are_found():
     own, other, position = grids(shift=12.0, contrast=0.8)
-    _, gain, shift = (x[0] for x in compare(own, other, position, torch.zeros(1, HEIGHT, WIDTH), DEFAULT))
+    _, gain, shift = compare(own, other, position, torch.zeros(1, HEIGHT, WIDTH), DEFAULT)[0].split([1, 1, 1], -1)
     made_good = other[0, 12, 15, 0] * (1 + gain[12, 15, 0]) + shift[12, 15, 0]
     expected = other[0, 12, 15, 0] * 0.8 + 12
     assert float(made_good) == pytest.approx(float(expected), abs=2.5)

@@ -14,7 +14,7 @@ from vswipe.engine.region import Rect
 from vswipe.engine.ring import FrameRing
 from vswipe.ops.flow import complete_flow, grid_flow, round_trip_error
 from vswipe.ops.morphology import dilate, shrink_any
-from vswipe.ops.pyramid import push_pull, shrink_known
+from vswipe.ops.pyramid import push_pull, shrink_known, shrink_visible
 from vswipe.restore.spatial import fill, texture_around
 
 GRID = 2  # working pixels per cell of the coarse grid
@@ -95,8 +95,10 @@ class RegionView:
             part = (part & bit != 0).astype(np.uint8)
             # Beyond the frame nothing is known: neither hole nor picture, so the edge goes on.
             part = np.pad(part, ((0, max(0, self.rect.bottom - height)), (0, max(0, self.rect.right - width))), "edge")
-            found = self.ring.put("mask", key, shrink_any(part, planes.sub_y, planes.sub_x))
-        return found if found.any() else None
+            part = shrink_any(part, planes.sub_y, planes.sub_x)
+            # In a tuple: nothing to erase is an answer, too.
+            found = self.ring.put("mask", key, (part if part.any() else None,))
+        return found[0]
 
     def of_hole[T](self, kind: str, n: int, group: int, compute: Callable[[np.ndarray], T]) -> T | None:
         """What follows from the hole's shape alone, computed once for all frames that share it; None without a hole."""
@@ -117,7 +119,17 @@ class RegionView:
         """The region in a group's pixels, (h, w, C) float32, 8-bit levels."""
         planes = self.groups[group]
         parts = [self._crop(self.frames[n].planes[p], planes.sub_x, planes.sub_y) for p in planes.indices]
-        stack = np.stack(parts, -1).astype(np.float32)
+        return self._to_levels(np.stack(parts, -1).astype(np.float32), planes)
+
+    def _shrunk(self, n: int, group: int, cell: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of what is visible in squares of `cell` luma pixels, (h, w, C) levels, and the visible share."""
+        planes = self.groups[group]
+        parts = [self._crop(self.frames[n].planes[p], planes.sub_x, planes.sub_y) for p in planes.indices]
+        mean, share = shrink_visible(parts, self.mask(n, group), (cell // planes.sub_y, cell // planes.sub_x))
+        return self._to_levels(mean, planes), share
+
+    def _to_levels(self, stack: np.ndarray, planes: Planes) -> np.ndarray:
+        """Samples (h, w, C) float32 of a group in 8-bit levels, in place."""
         stack *= np.float32(1 / self.fmt.level)
         if self.fmt.floating and planes.indices != (0,) and self.fmt.family == "YUV":
             chroma = slice(0 if planes.indices[0] else 1, None)
@@ -132,27 +144,17 @@ class RegionView:
         """Working luma with its visible share, and the coarse picture with its own."""
 
         def compute() -> dict[str, np.ndarray]:
-            main = self.levels(n, 0)
-            mask = self.mask(n, 0)
-            known = np.ones(main.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
-            luma = self.luma(main)
-            work, share = shrink_known(np.ascontiguousarray(luma), known, self.factor)
-            coarse, valid = shrink_known(main, known, self.factor * GRID)
-            coarse = coarse.reshape(*valid.shape, -1)
+            shrunk, share = self._shrunk(n, 0, self.factor)
+            coarse, valid = shrink_known(shrunk, share, GRID)
+            work = np.ascontiguousarray(self.luma(shrunk))
             if len(self.groups) > 1:
-                side = self.levels(n, 1)
-                mask = self.mask(n, 1)
-                known = np.ones(side.shape[:2], np.float32) if mask is None else 1 - mask.astype(np.float32)
-                cell = self.factor * GRID
-                chroma, chroma_valid = shrink_known(
-                    side, known, (cell // self.groups[1].sub_y, cell // self.groups[1].sub_x)
-                )
+                chroma, chroma_valid = self._shrunk(n, 1, self.factor * GRID)
                 # Where all chroma of a cell is hidden but some luma is not, the cell counts by its luma.
-                chroma = np.where(
-                    chroma_valid[..., None] > 0, chroma, push_pull(chroma, np.minimum(chroma_valid * 4, 1))
-                )
+                if chroma_valid.min() <= 0:
+                    completed = push_pull(chroma, np.minimum(chroma_valid * 4, 1))
+                    chroma = np.where(chroma_valid[..., None] > 0, chroma, completed)
                 coarse = np.concatenate([coarse, chroma], -1)
-            return {"work": work, "share": share, "coarse": np.ascontiguousarray(coarse, np.float32), "valid": valid}
+            return {"work": work, "share": share, "coarse": coarse, "valid": valid}
 
         return self.ring.get("basics", (self.rect, n), compute)
 

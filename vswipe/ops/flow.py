@@ -7,6 +7,7 @@ import threading
 import cv2
 import numpy as np
 
+from vswipe.ops.compiled import compiled
 from vswipe.ops.pyramid import push_pull
 
 _MIN_SIDE = 48  # DIS looks three octaves down with 8 px patches; smaller pictures are padded
@@ -79,41 +80,81 @@ def affine_completion(flow: np.ndarray, hole: np.ndarray) -> np.ndarray:
         top, bottom = max(0, y - _SUPPORT), min(height, y + h + _SUPPORT)
         left, right = max(0, x - _SUPPORT), min(width, x + w + _SUPPORT)
         free_y, free_x = np.nonzero(hole[top:bottom, left:right] == 0)
-        inside = labels[y : y + h, x : x + w] == region
         if free_y.size < 12:  # nothing around it: the mean of the whole flow is the best guess
+            inside = labels[y : y + h, x : x + w] == region
             rest = flow[hole == 0]
             out[y : y + h, x : x + w][inside] = rest.mean(0) if rest.size else 0
             continue
         pick = slice(None, None, max(1, free_y.size // _SAMPLES))
         free_y, free_x = free_y[pick] + top, free_x[pick] + left
-        centre = np.array([x + w / 2, y + h / 2], np.float32)
-        span = max(w, h, 16) / 2
-        model = _fit_affine(free_x, free_y, flow[free_y, free_x], centre, span)
-        in_y, in_x = np.nonzero(inside)
-        basis = _basis(in_x + x, in_y + y, centre, span)
-        out[y : y + h, x : x + w][inside] = basis @ model
+        centre_x, centre_y, span = float(x + w / 2), float(y + h / 2), float(max(w, h, 16) / 2)
+        basis = np.stack([np.ones(free_x.size), (free_x - centre_x) / span, (free_y - centre_y) / span], 1)
+        model = _fit_affine(basis, flow[free_y, free_x].astype(np.float64))
+        _move(labels, region, (int(y), int(y + h), int(x), int(x + w)), model, (centre_x, centre_y, span), out)
     return out
 
 
-def _basis(x: np.ndarray, y: np.ndarray, centre: np.ndarray, span: float) -> np.ndarray:
-    ones = np.ones(x.shape, np.float32)
-    return np.stack([ones, (x - centre[0]) / span, (y - centre[1]) / span], 1).astype(np.float32)
-
-
-def _fit_affine(x: np.ndarray, y: np.ndarray, flow: np.ndarray, centre: np.ndarray, span: float) -> np.ndarray:
-    """(3, 2) affine motion over the normalised basis (1, x, y), by iteratively reweighted least squares."""
-    basis = _basis(x, y, centre, span)
-    model = np.zeros((3, 2), np.float32)
-    model[0] = np.median(flow, axis=0)
-    # A faint pull towards pure translation keeps the fit defined when the support is a thin strip.
-    ridge = np.diag([0.0, 0.01, 0.01]).astype(np.float32) * len(x)
+@compiled
+def _fit_affine(basis: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """(3, 2) float64 affine motion over the basis (N, 3), 1 and normalised x and y, by iteratively reweighted least
+    squares of the flow (N, 2)."""
+    num = basis.shape[0]
+    model = np.zeros((3, 2))
+    for c in range(2):
+        model[0, c] = np.median(flow[:, c])
+    residual = np.empty(num)
+    normal, right = np.empty((3, 3)), np.empty((3, 2))
     for _ in range(_ROUNDS):
-        residual = np.linalg.norm(flow - basis @ model, axis=1)
+        for i in range(num):
+            square = 0.0
+            for c in range(2):
+                there = model[0, c] + basis[i, 1] * model[1, c] + basis[i, 2] * model[2, c]
+                square += (flow[i, c] - there) ** 2
+            residual[i] = np.sqrt(square)
         scale = 1.5 * np.median(residual) + 0.02
-        weight = (1 / (1 + (residual / scale) ** 2))[:, None]
-        normal = basis.T @ (weight * basis) + ridge
-        model = np.linalg.solve(normal, basis.T @ (weight * flow))
+        normal[:], right[:] = 0.0, 0.0
+        for i in range(num):
+            weight = 1 / (1 + (residual[i] / scale) ** 2)
+            for a in range(3):
+                for b in range(3):
+                    normal[a, b] += weight * basis[i, a] * basis[i, b]
+                for c in range(2):
+                    right[a, c] += weight * basis[i, a] * flow[i, c]
+        for a in range(1, 3):  # a faint pull towards pure translation defines the fit when the support is a thin strip
+            normal[a, a] += 0.01 * num
+        for a in range(3):  # elimination; the matrix is positive definite
+            for b in range(a + 1, 3):
+                share = normal[b, a] / normal[a, a]
+                for k in range(a, 3):
+                    normal[b, k] -= share * normal[a, k]
+                for c in range(2):
+                    right[b, c] -= share * right[a, c]
+        for a in range(2, -1, -1):
+            for c in range(2):
+                value = right[a, c]
+                for b in range(a + 1, 3):
+                    value -= normal[a, b] * model[b, c]
+                model[a, c] = value / normal[a, a]
     return model
+
+
+@compiled
+def _move(
+    labels: np.ndarray,
+    region: int,
+    box: tuple[int, int, int, int],
+    model: np.ndarray,
+    frame: tuple[float, float, float],
+    out: np.ndarray,
+) -> None:
+    """Writes the motion of an affine model into one region."""
+    centre_x, centre_y, span = frame
+    for y in range(box[0], box[1]):
+        for x in range(box[2], box[3]):
+            if labels[y, x] == region:
+                right, down = (x - centre_x) / span, (y - centre_y) / span
+                for c in range(2):
+                    out[y, x, c] = model[0, c] + right * model[1, c] + down * model[2, c]
 
 
 def complete_flow(flow: np.ndarray, guard: np.ndarray) -> np.ndarray:
@@ -138,9 +179,24 @@ def round_trip_error(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     Args:
         forward, backward: (H, W, 2) float32, flow from A to B and from B to A.
     """
-    height, width = forward.shape[:2]
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    back = cv2.remap(
-        backward, forward[..., 0] + grid_x, forward[..., 1] + grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.linalg.norm(forward + back, axis=2)
+    out = np.empty(forward.shape[:2], np.float32)
+    _round_trip(forward, backward, out)
+    return out
+
+
+@compiled
+def _round_trip(forward: np.ndarray, backward: np.ndarray, out: np.ndarray) -> None:
+    height, width = out.shape
+    for y in range(height):
+        for x in range(width):
+            there_x = min(max(x + forward[y, x, 0], np.float32(0)), np.float32(width - 1))
+            there_y = min(max(y + forward[y, x, 1], np.float32(0)), np.float32(height - 1))
+            left, top = int(there_x), int(there_y)
+            right, below = min(left + 1, width - 1), min(top + 1, height - 1)
+            share_x, share_y = there_x - left, there_y - top
+            square = 0.0
+            for c in range(2):
+                upper = backward[top, left, c] + share_x * (backward[top, right, c] - backward[top, left, c])
+                lower = backward[below, left, c] + share_x * (backward[below, right, c] - backward[below, left, c])
+                square += (forward[y, x, c] + upper + share_y * (lower - upper)) ** 2
+            out[y, x] = np.sqrt(square)

@@ -5,6 +5,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vswipe.ops.compiled import compiled
+
+
+@compiled
+def places(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what is set in (H, W), in reading order, (N,) int64 both: a faster `np.nonzero`."""
+    num = 0
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            num += mask[y, x] != 0
+    rows, columns = np.empty(num, np.int64), np.empty(num, np.int64)
+    num = 0
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            if mask[y, x]:
+                rows[num], columns[num] = y, x
+                num += 1
+    return rows, columns
+
 
 def dilate(mask: np.ndarray, pixels: int) -> np.ndarray:
     """Mask grown by a disc.

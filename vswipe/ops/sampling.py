@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vswipe.ops.compiled import compiled
+
 Picture = np.ndarray | Tensor  # (H, W, C): an array on the CPU, of any sample type; a float32 tensor on a device
 
 MAX_ROWS = 32000  # cv2.remap takes neither pictures nor maps with a side above 32767
@@ -92,6 +94,23 @@ def sample_points(image: Picture, points: Tensor, cubic: bool = False, outside: 
     parts = [_remap(array, maps[k : k + MAX_ROWS], kernel, outside) for k in range(0, lines, MAX_ROWS)]
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return torch.from_numpy(whole.reshape(-1, channels)[:num].astype(np.float32, copy=False))
+
+
+@compiled
+def read_between(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N, C) float32 bilinear samples of (H, W, C) float32 at (N,) positions in pixels; outside the border goes on."""
+    height, width, channels = image.shape
+    out = np.empty((x.size, channels), np.float32)
+    for p in range(x.size):
+        column, row = min(max(x[p], 0.0), width - 1.0), min(max(y[p], 0.0), height - 1.0)
+        left, top = int(column), int(row)
+        right, below = min(left + 1, width - 1), min(top + 1, height - 1)
+        across, down = np.float32(column - left), np.float32(row - top)
+        for c in range(channels):
+            upper = image[top, left, c] + across * (image[top, right, c] - image[top, left, c])
+            lower = image[below, left, c] + across * (image[below, right, c] - image[below, left, c])
+            out[p, c] = upper + down * (lower - upper)
+    return out
 
 
 def _grid_sample(images: Tensor, positions: Tensor, mode: str, padding: str = "border") -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,12 +18,13 @@ from vswipe.ops.flow import fine_flow
 from vswipe.ops.morphology import dilate
 from vswipe.ops.pyramid import push_pull
 from vswipe.ops.sampling import box_mean, warp
+from vswipe.restore import cells
 
-NOT_SEEN = 8.0  # residual, in levels, where nothing visible is near enough to compare
 _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
 _DRIFT_BLUR = 6.0  # cells: drift adds up smoothly, what the flow adds to that flickers
+_NOT_ASKED = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -64,44 +66,102 @@ def inside(position: Tensor, picture: Tensor) -> Tensor:
     ).float()
 
 
-def registration(own: Tensor, own_valid: Tensor, others: Sequence[Tensor], position: Tensor) -> Tensor:
+def registration(
+    own: Tensor, own_valid: Tensor, others: Sequence[Tensor], valid: Sequence[Tensor], position: Tensor
+) -> Tensor:
     """What composed flow has drifted: flow between the frame and what was found, completed under both holes.
 
     Args:
         own: (B, h, w) luma levels. own_valid: (B, h, w) visible share.
-        others: B pictures (H, W, 2), both of the other frames.
+        others: B pictures (H, W) of the other frames. valid: theirs, (H, W, 1).
         position: (B, h, w, 2).
 
     Returns:
         (B, h, w, 2) correction in cells.
     """
-    found = warp(others, position)
-    hidden = ((own_valid < 1) | (found[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
-    mine, theirs = (x.clamp(0, 255).round().to(torch.uint8).cpu().numpy() for x in (own, found[..., 0]))
+    if position.device.type == "cpu":
+        found = [_look_there(*(x.numpy() for x in each))
+                 for each in zip(others, valid, own_valid, position, strict=True)]  # fmt: skip
+    else:
+        both = warp([torch.cat([o[..., None], v], -1) for o, v in zip(others, valid, strict=True)], position)
+        hidden = ((own_valid < 1) | (both[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
+        found = list(zip(_bytes(both[..., 0]), hidden, strict=True))
     out = []
-    for first, second, hole in zip(mine, theirs, hidden, strict=True):
-        flow = np.clip(fine_flow(first, second), -_LARGEST_DRIFT, _LARGEST_DRIFT)
+    for mine, (theirs, hole) in zip(_bytes(own), found, strict=True):
+        flow = np.clip(fine_flow(mine, theirs), -_LARGEST_DRIFT, _LARGEST_DRIFT)
         flow = push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32))
         out.append(cv2.GaussianBlur(flow, (0, 0), _DRIFT_BLUR))
     return torch.from_numpy(np.stack(out)).to(position.device)
 
 
-def compare(
-    own: Tensor, others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning
-) -> tuple[Tensor, Tensor, Tensor]:
+def _bytes(levels: Tensor) -> np.ndarray:
+    return levels.clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _look_there(
+    picture: np.ndarray, valid: np.ndarray, own_valid: np.ndarray, position: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    luma, hidden = np.empty(own_valid.shape, np.uint8), np.empty(own_valid.shape, np.uint8)
+    cells.look_there(picture[..., None], valid, own_valid, position, luma, hidden)
+    return luma, hidden
+
+
+def compare(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning) -> Tensor:
     """What the surroundings say of the picture at `position`.
 
     Args:
-        own: (B, h, w, C + 1): colour in levels and visible share.
+        own: B pictures (h, w, C + 1): colour in levels and visible share.
         others: B pictures (H, W, C + 1): the same, the colour multiplied by the visible share, so that what is read
             between a visible and a hidden cell is the visible one's colour.
         position: (B, h, w, 2) grid cells in the other picture.
         path: (B, h, w) summed round-trip errors, cells.
 
     Returns:
-        logit, gain - 1, and shift: (B, h, w, 1), (B, h, w, 1), (B, h, w, C); a copy v becomes v (1 + gain) + shift,
-        without the gain for chroma.
+        (B, h, w, 2 + C): logit, gain - 1, and shift in levels; a copy v becomes v (1 + gain) + shift, without the gain
+        for chroma. Each of the batch for itself: what is compared beside it does not change a result.
     """
+    if position.device.type != "cpu":
+        return _compare_tensors(torch.stack(list(own)), others, position, path, tuning)
+    out = torch.empty(*path.shape, own[0].shape[-1] + 1)
+    for mine, other, where, way, facts in zip(own, others, position, path, out, strict=True):
+        _compare_cells(mine.numpy(), other.numpy(), where.numpy(), way.numpy(), tuning, facts.numpy())
+    return out
+
+
+def _around(stack: np.ndarray, tuning: Tuning) -> tuple[np.ndarray, np.ndarray]:
+    """Means in the box, and in a wide one: in the middle of a wide hole the small box sees nothing."""
+    near, wide = (
+        cv2.boxFilter(stack, -1, (size, size), borderType=cv2.BORDER_CONSTANT).reshape(stack.shape)
+        for size in (tuning.box, tuning.wide_box)
+    )
+    return near, wide
+
+
+@cache
+def _constants(tuning: Tuning) -> tuple[np.float32, ...]:
+    """As `cells.compare_facts` takes them."""
+    names = "wide_weight gain_ridge bias residual_power path_power path_floor shift_penalty"
+    return *(np.float32(getattr(tuning, name)) for name in names.split()), np.float32(_FADE)
+
+
+def _compare_cells(
+    own: np.ndarray, other: np.ndarray, position: np.ndarray, path: np.ndarray, tuning: Tuning, facts: np.ndarray
+) -> None:
+    """`compare` of one picture on the CPU, into `facts`."""
+    parts = np.empty((*path.shape, own.shape[-1] + 4), np.float32)
+    cells.compare_parts(own, other, position, parts)
+    near, wide = _around(parts, tuning)
+    constants = _constants(tuning)
+    if cells.compare_facts(near, wide, path, _NOT_ASKED, constants, facts):
+        # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
+        rest = np.empty((*path.shape, 1), np.float32)
+        cells.unexplained(own, other, position, facts, rest)
+        rest_near, rest_wide = _around(rest, tuning)
+        cells.compare_facts(near, wide, path, (rest_near + constants[0] * rest_wide)[..., 0], constants, facts)
+
+
+def _compare_tensors(own: Tensor, others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning) -> Tensor:
+    """`compare` in torch, for devices that run no compiled loops."""
     found = warp(others, position)
     weight = (own[..., -1] * found[..., -1] * inside(position, others[0]))[..., None]
     image = found[..., :-1] / found[..., -1:].clamp(min=1e-3)
@@ -118,7 +178,6 @@ def compare(
     ]
 
     def around(stack: Tensor) -> Tensor:
-        """Sums in the box, and faintly in a wide one: in the middle of a wide hole the small box sees nothing."""
         return box_mean(stack, tuning.box) + tuning.wide_weight * box_mean(stack, tuning.wide_box)
 
     sums = around(torch.cat(parts, -1))
@@ -132,17 +191,15 @@ def compare(
     gain = (covariance / (variance + tuning.gain_ridge)).clamp(-0.5, 1.0) * seen
     # Chroma fades with luma, around its own zero; its mean shift already says so.
     shift = torch.cat([shift[..., :1] - gain * centre, shift[..., 1:]], -1)
-    # Each of the batch for itself: what is compared beside it must not change a result.
     fading = sums[..., 2].abs().mean((1, 2)) > _FADE * total[..., 0].mean((1, 2))
     if bool(fading.any()):
-        # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
         rest = (difference[..., :1] - gain * image[..., :1] - shift[..., :1]).abs() * weight
         explained = torch.minimum(residual, around(rest) * inverse + tuning.shift_penalty)
         residual = torch.where(fading[:, None, None, None], explained, residual)
-    residual = torch.where(seen, residual, NOT_SEEN)
+    residual = torch.where(seen, residual, float(cells.NOT_SEEN))
     logit = (
         tuning.bias
         - tuning.residual_power * torch.log1p(residual)
         - tuning.path_power * torch.log(tuning.path_floor + 2 * path[..., None])
     )
-    return logit, gain, shift
+    return torch.cat([logit, gain, shift], -1)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vswipe.ops.sampling import Picture, sample_points
+from vswipe.restore import cells
 
 HIDDEN = 65535  # 16 bits: the least weight OpenCV gives a pixel, 1/1024, must not be rounded to nothing
 
@@ -63,130 +65,148 @@ class Finds:
 
 
 @dataclass(frozen=True)
-class Fields:
-    """Grids of one completion as rows of cells.
+class Look:
+    """One target's grids at one distance, for one completion.
 
     Args:
-        position: (cells, 2) of all completions. facts: (cells, 2 + C).
-        stride: cells from one target to the next. offset: cells to this completion.
-        moved: frames from a target to its source.
+        target: which. source: number of the frame it looks at.
+        serves: whether its completions look the same, and this look is for all of them.
+        visible: (h, w) visible share of what each cell sees. position: (h, w, 2) cells. facts: (h, w, 2 + C).
     """
 
+    target: int
+    source: int
+    serves: bool
+    visible: Tensor
     position: Tensor
     facts: Tensor
-    stride: int
-    offset: int
-    moved: int
 
 
 class OpenPoints:
-    """The blocks of one search that no frame has shown yet, those of all targets in one row.
+    """The blocks of one search that no frame has shown yet, those of all targets in one row, and what was found.
 
     Args:
         search: what is searched.
         box: part of the grid that is followed.
         completions: K.
+        num_facts: 2 + C.
     """
 
-    def __init__(self, search: Search, box: Box, completions: int) -> None:
+    def __init__(self, search: Search, box: Box, completions: int, num_facts: int) -> None:
         top, bottom, left, right = box
-        height, width = bottom - top, right - left
+        self.height, self.width = bottom - top, right - left
         self.search, self.completions = search, completions
-        counts = [points.centres.shape[0] for points in search.targets]
+        self.counts = [points.centres.shape[0] for points in search.targets]
         centres = torch.cat([points.centres for points in search.targets])
-        device = centres.device
-        self.counts = counts
-        self.starts = [sum(counts[:i]) for i in range(len(counts))]
-        self.target = torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts).to(device))
+        device, num = centres.device, len(centres)
+        starts = [sum(self.counts[:i]) for i in range(len(self.counts))]
+        self.rows = [slice(start, start + count) for start, count in zip(starts, self.counts, strict=True)]
         self.cell = torch.tensor(search.cell, device=device)
         corner = torch.tensor([left, top], device=device, dtype=torch.float32)
         place = (centres + 0.5) / self.cell - 0.5 - corner
-        limit = torch.tensor([width - 1, height - 1], device=device, dtype=torch.float32)
+        limit = torch.tensor([self.width - 1, self.height - 1], device=device, dtype=torch.float32)
         place = torch.minimum(place.clamp(min=0), limit)
         # Where a block is, less where its cell is: what is followed are cells.
         self.offset = centres - (place + corner) * self.cell
         corner = torch.minimum(place.floor(), (limit - 1).clamp(min=0))
         self.share = place - corner
-        self.corner = corner[:, 1].long() * width + corner[:, 0].long()
-        self.right, self.below = min(1, width - 1), width if height > 1 else 0
-        near = place.round().long()
-        self.near = self.target * (height * width) + near[:, 1] * width + near[:, 0]
-        self.open = torch.ones(completions, len(centres), dtype=torch.bool, device=device)
-        self.left = [list(counts) for _ in range(completions)]  # by completion and target
-        self.number = torch.tensor([points.n for points in search.targets], device=device)
-        self.found: list[tuple[Tensor, ...]] = []
+        self.corner = corner[:, 1].long() * self.width + corner[:, 0].long()
+        self.right, self.below = min(1, self.width - 1), self.width if self.height > 1 else 0
+        self.near = place.round().long().flip(1)
+        self.open = torch.ones(completions, num, dtype=torch.bool, device=device)
+        self.left = [list(self.counts) for _ in range(completions)]  # by completion and target
+        self.source = torch.zeros(completions, num, dtype=torch.long, device=device)
+        self.where = torch.zeros(completions, num, 2, device=device)
+        self.facts = torch.zeros(completions, num, num_facts, device=device)
+        if device.type == "cpu":  # as compiled loops take them, by target
+            self._cell = self.cell.numpy()
+            where = [x.numpy() for x in (self.near, self.corner, self.share, self.offset)]
+            found = [x.numpy() for x in (self.open, self.source, self.where, self.facts)]
+            self._points = [[x[rows] for x in where] for rows in self.rows]
+            self._found = [[[x[c, rows] for x in found] for c in range(completions)] for rows in self.rows]
 
     def unresolved(self, i: int, least: float) -> bool:
         """Whether more than a share of a target's blocks is still open in one of the completions."""
         return any(left[i] > least * self.counts[i] for left in self.left)
 
-    def take(self, c: int, gate: Tensor, slots: Tensor, sources: dict[int, int], alike: Tensor, fields: Fields) -> None:
-        """Closes the blocks of completion `c` that this distance shows.
-
-        Args:
-            gate: (targets, h, w) where anything can be visible.
-            slots: (targets,) where each target stands in the fields.
-            sources: target -> frame, those looked at.
-            alike: (targets,) whether this completion's look serves all.
-            fields: positions and facts of completion `c`.
-        """
-        near = (gate.view(-1)[self.near] & self.open[c]).nonzero()[:, 0]
-        if near.numel() == 0:
-            return
-        target = self.target[near]
-        index = slots[target] * fields.stride + self.corner[near] + fields.offset
-        where = self.offset[near] + self._read(fields.position, index, near) * self.cell
-        shown = self._shown(where, target, sources)
-        near, target, index, where = near[shown], target[shown], index[shown], where[shown]
-        if near.numel() == 0:
-            return
-        facts = self._read(fields.facts, index, near)
-        serves = alike[target]
-        for other in range(self.completions):
-            same = slice(None) if other == c else serves
-            if other != c and not bool(serves.any()):
+    def take(self, c: int, looks: Sequence[Look]) -> None:
+        """Closes the blocks that these looks of completion `c` show."""
+        close = self._close_compiled if self.open.device.type == "cpu" else self._close
+        for look in looks:
+            if self.left[c][look.target] == 0:
                 continue
-            rows = near[same]
-            self.open[other, rows] = False
-            left = self.left[other]
-            for i, gone in enumerate(torch.bincount(target[same], minlength=len(left)).tolist()):
-                left[i] -= gone
-            source = self.number[target[same]] + fields.moved
-            self.found.append((rows, torch.full_like(rows, other), source, where[same], facts[same]))
+            gone = close(c, look)
+            if gone == 0:
+                continue
+            rows = self.rows[look.target]
+            for other in range(self.completions) if look.serves else (c,):
+                self.left[other][look.target] -= gone
+                if other != c:  # completions that look the same are open in the same places
+                    for state in (self.open, self.source, self.where, self.facts):
+                        state[other, rows] = state[c, rows]
 
-    def _read(self, field: Tensor, index: Tensor, rows: Tensor) -> Tensor:
-        """Bilinear samples of a field (cells, C). Not by `sample_points`: where a field lies in the stack must not show
-        in the last bit."""
-        x, y = self.share[rows, :1], self.share[rows, 1:]
+    def _close_compiled(self, c: int, look: Look) -> int:
+        mask = self.search.mask(look.source)
+        near, corner, share, offset = self._points[look.target]
+        is_open, source, where, facts = self._found[look.target][c]
+        return cells.close_points(
+            look.visible.numpy(),
+            near,
+            corner,
+            share,
+            offset,
+            self._cell,
+            (self.right, self.below),
+            look.position.numpy(),
+            look.facts.numpy(),
+            mask.numpy() if isinstance(mask, Tensor) else mask,
+            look.source,
+            is_open,
+            source,
+            where,
+            facts,
+        )
+
+    def _close(self, c: int, look: Look) -> int:
+        """The same in torch, for devices that run no compiled loops."""
+        rows = self.rows[look.target]
+        # A block lies within half a cell of the cell that speaks for it.
+        possible = F.max_pool2d(look.visible[None, None], 3, 1, 1)[0, 0] > 0
+        near = self.near[rows]
+        ours = (possible[near[:, 0], near[:, 1]] & self.open[c, rows]).nonzero()[:, 0] + rows.start
+        where = self.offset[ours] + self._read(look.position.flatten(0, 1), ours) * self.cell
+        shown = (~_hidden(self.search.mask(look.source), where)).nonzero()[:, 0]
+        ours = ours[shown]
+        self.open[c, ours] = False
+        self.source[c, ours] = look.source
+        self.where[c, ours] = where[shown]
+        self.facts[c, ours] = self._read(look.facts.flatten(0, 1), ours)
+        return len(ours)
+
+    def _read(self, field: Tensor, rows: Tensor) -> Tensor:
+        """Bilinear samples of a field (cells, C)."""
+        x, y, index = self.share[rows, :1], self.share[rows, 1:], self.corner[rows]
         upper = torch.lerp(field[index], field[index + self.right], x)
         index = index + self.below
         return torch.lerp(upper, torch.lerp(field[index], field[index + self.right], x), y)
 
-    def _shown(self, where: Tensor, target: Tensor, sources: dict[int, int]) -> Tensor:
-        """Numbers of the rows whose block is visible in its target's source."""
-        masks = {i: self.search.mask(n) for i, n in sources.items()}
-        if len({id(mask) for mask in masks.values()}) == 1:
-            hidden = _hidden(next(iter(masks.values())), where)
-            return (~hidden).nonzero()[:, 0]
-        hidden = torch.ones(len(where), dtype=torch.bool, device=where.device)
-        kinds = list({id(mask): mask for mask in masks.values()}.values())
-        for mask in kinds:
-            of_this = torch.zeros(len(self.counts), dtype=torch.bool, device=where.device)
-            of_this[[i for i, own in masks.items() if own is mask]] = True
-            rows = of_this[target].nonzero()[:, 0]
-            hidden[rows] = _hidden(mask, where[rows])
-        return (~hidden).nonzero()[:, 0]
-
-    def finds(self, num_facts: int) -> Finds:
+    def finds(self) -> Finds:
         """All that was found."""
-        device = self.cell.device
-        none = torch.zeros(0, dtype=torch.long, device=device)
-        nothing = (none, none, none, torch.zeros(0, 2, device=device), torch.zeros(0, num_facts, device=device))
-        parts = zip(*(self.found or [nothing]), strict=True)
-        rows, completion, source, where, facts = (torch.cat(part) for part in parts)
-        target = self.target[rows]
-        starts = torch.tensor(self.starts, device=device)
-        return Finds(target, rows - starts[target], completion, source, where, facts)
+        device = self.open.device
+        target = torch.repeat_interleave(
+            torch.arange(len(self.counts), device=device), torch.tensor(self.counts, device=device)
+        )
+        completion, rows = (~self.open).nonzero(as_tuple=True)
+        starts = torch.tensor([own.start for own in self.rows], device=device)
+        ours = target[rows]
+        return Finds(
+            ours,
+            rows - starts[ours],
+            completion,
+            self.source[completion, rows],
+            self.where[completion, rows],
+            self.facts[completion, rows],
+        )
 
 
 def _hidden(mask: Picture, where: Tensor) -> Tensor:

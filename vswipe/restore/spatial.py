@@ -14,7 +14,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vswipe.ops.compiled import compiled, single
+from vswipe.ops.morphology import places
 from vswipe.ops.pyramid import push_pull, shrink_known
+from vswipe.ops.sampling import read_between
 
 TELEA_SHARE = 0.15
 _TELEA_RADIUS = 3  # 3, 5 and 10 give the same PSNR, and it costs its square
@@ -28,10 +31,10 @@ _MIN_SIDE = 8
 NOTHING_KNOWN = 100.0  # levels of texture that stand for "no idea"
 _NEAR = 1e-4  # weight of the known pixels around from which they count
 _DETAIL_SIGMA, _AROUND_SIGMA = 4.0, 8.0  # px: what counts as detail, and over which distance it is averaged
-_STEP = 1.5  # px along the edge per sample
+_STEP = single(1.5)  # px along the edge per sample
 _MARGIN = 24  # px around the holes that give direction and colour
 _DIRECTION_EVERY = 5  # rounds between two looks at the structure tensor
-_LINE = 128
+_ZERO, _QUARTER, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.25, 0.5, 1, 2))
 
 
 def fill(image: np.ndarray, hole: np.ndarray, scale: int = 1) -> np.ndarray:
@@ -66,15 +69,16 @@ def refine(image: np.ndarray, hole: np.ndarray, small: np.ndarray, scale: int) -
         scale: how many times larger the picture is.
     """
     out = image.astype(np.float32, copy=True)
-    points = _Points(hole)
-    if points.count == 0:
+    where = places(hole)
+    if where[0].size == 0:
         return out
-    x, y = ((v + 0.5) / scale - 0.5 for v in (points.x, points.y))
-    points.write(out, cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-    direction = cv2.remap(_directions(small, 4.0), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    maps = points.maps(direction * np.float32(_STEP))
-    for _ in range(_LAST_ROUNDS):
-        points.average(out, maps)
+    y, x = ((v + 0.5) / scale - 0.5 for v in where)
+    values, direction = (
+        read_between(np.ascontiguousarray(image, np.float32), x, y)
+        for image in (small, _directions(_tensor(small, 4.0)))
+    )
+    out[where] = values
+    _average_along(out, *where, direction, _LAST_ROUNDS)
     return out
 
 
@@ -99,29 +103,49 @@ def _known_mean(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarra
     return total / (cv2.GaussianBlur(known, (0, 0), sigma) + np.float32(1e-6))
 
 
-class _Points:
-    """The pixels of a hole as lines for `cv2.remap`, which takes no plain list."""
+@compiled
+def _average_along(image: np.ndarray, rows: np.ndarray, columns: np.ndarray, step: np.ndarray, rounds: int) -> None:
+    """Replaces the pixels at (rows, columns), (N,) each, of (H, W, C), by the mean of what lies one and a half pixels
+    ahead and behind along `step`, unit vectors (N, 2), again and again. The border is a mirror."""
+    height, width, channels = image.shape
+    num = rows.size
+    flat = image.reshape(-1, channels)
+    index, share = np.empty((num, 8), np.int32), np.empty((num, 8), np.float32)
+    for p in range(num):
+        for side in range(2):
+            away = _STEP if side == 0 else -_STEP
+            x, y = np.float32(columns[p]) + away * step[p, 0], np.float32(rows[p]) + away * step[p, 1]
+            left, top = int(np.floor(x)), int(np.floor(y))
+            across, down = x - np.float32(left), y - np.float32(top)
+            first, last = _mirrored(left, width), _mirrored(left + 1, width)
+            above, below = _mirrored(top, height) * width, _mirrored(top + 1, height) * width
+            k = 4 * side
+            index[p, k], index[p, k + 1] = above + first, above + last
+            index[p, k + 2], index[p, k + 3] = below + first, below + last
+            upper, lower = _HALF * (_ONE - down), _HALF * down
+            share[p, k], share[p, k + 1] = upper * (_ONE - across), upper * across
+            share[p, k + 2], share[p, k + 3] = lower * (_ONE - across), lower * across
+    values = np.empty((num, channels), np.float32)
+    for _ in range(rounds):
+        for c in range(channels):
+            for p in range(num):
+                value = share[p, 0] * flat[index[p, 0], c]
+                for k in range(1, 8):
+                    value += share[p, k] * flat[index[p, k], c]
+                values[p, c] = value
+        for p in range(num):
+            for c in range(channels):
+                image[rows[p], columns[p], c] = values[p, c]
 
-    def __init__(self, hole: np.ndarray) -> None:
-        self.where = np.nonzero(hole)
-        self.count = self.where[0].size
-        lines = -(-self.count // _LINE)
-        self.y, self.x = np.zeros((lines, _LINE), np.float32), np.zeros((lines, _LINE), np.float32)
-        self.y.ravel()[: self.count], self.x.ravel()[: self.count] = self.where
 
-    def maps(self, step: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Fixed-point maps one `step` (lines, 128, 2) ahead and behind."""
-        dx, dy = step[..., 0], step[..., 1]
-        return [cv2.convertMaps(self.x + s * dx, self.y + s * dy, cv2.CV_16SC2) for s in (1, -1)]
-
-    def write(self, image: np.ndarray, values: np.ndarray) -> None:
-        """Puts values (lines, 128[, C]) at the pixels."""
-        image[self.where] = values.reshape(self.x.size, -1)[: self.count]
-
-    def average(self, image: np.ndarray, maps: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Replaces every pixel by the mean of what lies ahead and behind."""
-        ahead, behind = (cv2.remap(image, *pair, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101) for pair in maps)
-        self.write(image, cv2.addWeighted(ahead, 0.5, behind, 0.5, 0))
+@compiled
+def _mirrored(place: int, size: int) -> int:
+    """A place at most two beyond a row of pixels, as if the border were a mirror."""
+    if place < 0:
+        place = -place
+    if place >= size:
+        place = 2 * (size - 1) - place
+    return min(max(place, 0), size - 1)
 
 
 def _boxes(hole: np.ndarray, margin: int) -> list[tuple[int, int, int, int]]:
@@ -165,7 +189,7 @@ def _edge_fill(image: np.ndarray, hole: np.ndarray, level: int = 0) -> np.ndarra
     """
     if level == _MAX_LEVELS or min(hole.shape) < _MIN_SIDE or _deepest(hole) <= _SHALLOW:
         start = push_pull(image, 1 - hole.astype(np.float32))
-        start = _smooth(start, hole, _SMOOTH_ROUNDS)
+        _smooth(start, hole, _SMOOTH_ROUNDS)
     else:
         half, half_hole = _shrink(image, hole, 2)
         start = _enlarge(_edge_fill(half, half_hole, level + 1), image)
@@ -198,38 +222,86 @@ def _enlarge(small: np.ndarray, like: np.ndarray) -> np.ndarray:
     return up[..., None] if up.ndim == 2 else up
 
 
-def _smooth(image: np.ndarray, hole: np.ndarray, rounds: int) -> np.ndarray:
-    kernel = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
-    where = hole > 0
+@compiled
+def _smooth(image: np.ndarray, hole: np.ndarray, rounds: int) -> None:
+    """Rounds of the mean of the four neighbours, in place, over the hole."""
+    height, width, channels = image.shape
+    rows, columns = places(hole)
+    values = np.empty((rows.size, channels), np.float32)
     for _ in range(rounds):
-        mean = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
-        image[where] = mean.reshape(image.shape)[where]
-    return image
+        for p in range(rows.size):
+            y, x = rows[p], columns[p]
+            above, below = (y - 1 if y > 0 else min(1, height - 1)), (y + 1 if y < height - 1 else max(height - 2, 0))
+            left, right = (x - 1 if x > 0 else min(1, width - 1)), (x + 1 if x < width - 1 else max(width - 2, 0))
+            for c in range(channels):
+                total = image[above, x, c] + image[below, x, c] + image[y, left, c] + image[y, right, c]
+                values[p, c] = _QUARTER * total
+        for p in range(rows.size):
+            for c in range(channels):
+                image[rows[p], columns[p], c] = values[p, c]
 
 
-def _directions(image: np.ndarray, sigma: float) -> np.ndarray:
-    """(H, W, 2) unit vectors along the edges: the smaller eigenvector of the structure tensor."""
-    grey = cv2.GaussianBlur(image.mean(2), (0, 0), 1)
-    dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=1)
-    dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=1)
-    tensor = cv2.GaussianBlur(np.stack([dx * dx, dx * dy, dy * dy], 2), (0, 0), sigma)
-    angle = 0.5 * np.arctan2(2 * tensor[..., 1], tensor[..., 0] - tensor[..., 2]) + np.float32(np.pi / 2)
-    return np.stack([np.cos(angle), np.sin(angle)], 2)
+def _tensor(image: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W, 3) structure tensor: xx, xy, yy."""
+    grey = cv2.GaussianBlur(image[..., 0] if image.shape[2] == 1 else image.mean(2), (0, 0), 1)
+    products = np.empty((*grey.shape, 3), np.float32)
+    _gradients(grey, products)
+    return cv2.GaussianBlur(products, (0, 0), sigma)
+
+
+@compiled
+def _gradients(grey: np.ndarray, products: np.ndarray) -> None:
+    """Products of the central differences; a mirror at the border."""
+    height, width = grey.shape
+    for y in range(height):
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            dx = grey[y, min(x + 1, width - 1)] - grey[y, max(x - 1, 0)] if 0 < x < width - 1 else np.float32(0)
+            dy = grey[below, x] - grey[above, x] if 0 < y < height - 1 else np.float32(0)
+            products[y, x, 0] = dx * dx
+            products[y, x, 1] = dx * dy
+            products[y, x, 2] = dy * dy
+
+
+@compiled
+def _along_edges(tensor: np.ndarray, rows: np.ndarray, columns: np.ndarray, out: np.ndarray) -> None:
+    """Unit vectors along the edges at some pixels, (N, 2)."""
+    for p in range(rows.size):
+        out[p, 0], out[p, 1] = _edge(tensor[rows[p], columns[p]])
+
+
+@compiled
+def _directions(tensor: np.ndarray) -> np.ndarray:
+    """(H, W, 2) unit vectors along the edges."""
+    height, width = tensor.shape[:2]
+    out = np.empty((height, width, 2), np.float32)
+    for y in range(height):
+        for x in range(width):
+            out[y, x, 0], out[y, x, 1] = _edge(tensor[y, x])
+    return out
+
+
+@compiled
+def _edge(tensor: np.ndarray) -> tuple[float, float]:
+    """The smaller eigenvector of a structure tensor (xx, xy, yy), by half-angle formulas."""
+    along, across = tensor[0] - tensor[2], _TWO * tensor[1]
+    size = np.sqrt(along * along + across * across)
+    cosine = along / size if size > 0 else _ONE
+    half = np.sqrt(max(_ONE - cosine, _ZERO) * _HALF)
+    return half if across < 0 else -half, np.sqrt(max(_ONE + cosine, _ZERO) * _HALF)
 
 
 def _directed(image: np.ndarray, hole: np.ndarray, start: np.ndarray, rounds: int, sigma: float) -> np.ndarray:
     """Rounds of averaging along the edges, which are looked at again every few rounds."""
     out = image.copy()
-    points = _Points(hole)
-    if points.count == 0:
+    where = places(hole)
+    if where[0].size == 0:
         return out
-    out[points.where] = start[points.where]
-    step = np.zeros((*points.x.shape, 2), np.float32)
-    for k in range(rounds):
-        if k % _DIRECTION_EVERY == 0:
-            step.reshape(-1, 2)[: points.count] = _directions(out, sigma)[points.where] * np.float32(_STEP)
-            maps = points.maps(step)
-        points.average(out, maps)
+    out[where] = start[where]
+    step = np.empty((where[0].size, 2), np.float32)
+    for k in range(0, rounds, _DIRECTION_EVERY):
+        _along_edges(_tensor(out, sigma), *where, step)
+        _average_along(out, *where, step, min(_DIRECTION_EVERY, rounds - k))
     return out
 
 

@@ -52,14 +52,14 @@ def brightness(own: Tensor, other: Tensor, motion: Tensor) -> Tensor:
     if float(apart.abs().max()) < _SAME_BRIGHTNESS:
         return motion.new_zeros(num, height, width, own.shape[-1] - 1)
     weighted = torch.cat([other[..., :-1] * other[..., -1:], other[..., -1:]], -1)
-    _, _, shift = compare(
-        own.expand(num, -1, -1, -1),
+    facts = compare(
+        [own] * num,
         [weighted] * num,
         cells(motion) + motion,
         motion.new_zeros(num, height, width),
         _SHIFT_ONLY,
     )
-    return shift
+    return facts[..., 2:]
 
 
 def cells(like: Tensor) -> Tensor:

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from vswipe.ops.sampling import warp
+from vswipe.restore.cells import CLEAR, advance
 from vswipe.restore.compare import Tuning, compare, inside, registration
-from vswipe.restore.search import Box, Fields, Finds, OpenPoints, Search
-
-_CLEAR = 0.9  # visible share of a cell from which it counts as uncovered
+from vswipe.restore.search import Box, Finds, Look, OpenPoints, Search
 
 
 @dataclass
@@ -103,18 +102,7 @@ def trace(
     for k in range(1, radius + 1):
         if not tracer.step(k):
             break
-    return [points.finds(tracer.facts.shape[-1]) for points in tracer.points]
-
-
-def _grown(marked: Tensor) -> Tensor:
-    """(..., h, w) bool, grown by one cell on each side."""
-    out = marked.clone()
-    out[..., 1:, :] |= marked[..., :-1, :]
-    out[..., :-1, :] |= marked[..., 1:, :]
-    wide = out.clone()
-    wide[..., 1:] |= out[..., :-1]
-    wide[..., :-1] |= out[..., 1:]
-    return wide
+    return [points.finds() for points in tracer.points]
 
 
 class _Tracer:
@@ -139,36 +127,33 @@ class _Tracer:
         # Whether each cell was clear at a distance looked at so far.
         valid = self.own[:, None, ..., -1]
         self.hidden = 1 - valid
-        self.seen = (valid > _CLEAR).float().expand(-1, self.completions, -1, -1).clone()
+        self.seen = (valid > CLEAR).float().expand(-1, self.completions, -1, -1).clone()
         self.alike = torch.ones(num, dtype=torch.bool, device=self.device)
         self.facts = torch.zeros(num, self.completions, *shape, self.own.shape[-1] + 1, device=self.device)
         self.compared = [(0, 0)] * num  # by slot: at which distance, and how many completions
-        self.points = [OpenPoints(search, box, self.completions) for search in searches]
+        self.points = [OpenPoints(search, box, self.completions, self.facts.shape[-1]) for search in searches]
 
     def step(self, k: int) -> bool:
         """Moves every target one frame on, and looks for copies where this distance is one to look at."""
-        flows, keep = [], []
+        flows: list[Tensor] = []
+        keep = []
         for slot, i in enumerate(self.slots):
             flow = self.window.flow(self.frames[i] + self.direction * (k - 1), self.direction)
             # The last few blocks are not worth as much as all the others were.
             if flow is not None and any(points.unresolved(i, self.tuning.leave) for points in self.points):
-                flows += list(flow)
+                flows.append(flow)
                 keep.append(slot)
         if not keep:
             return False
         self._close_up(keep)
-        moved = warp(flows, self.position.flatten(0, 1)).view(*self.position.shape[:-1], 3)
-        self.position += moved[..., :2]
-        self.path += moved[..., 2]
-        self._part()
-        visible, uncovered = self._uncovered(k)
+        visible, uncovered = self._advance(k, flows)
         looking = [s for s, gain in enumerate(uncovered) if k == 1 or gain > self.tuning.look]
         if not looking:
             return True
         drifted = []
         if self.tuning.register:
             drifted = [s for s in looking if k in self.tuning.register_at or uncovered[s] > self.tuning.event]
-        clear = (visible > _CLEAR).float()
+        clear = (visible > CLEAR).float()
         if len(looking) == len(self.slots):
             self.seen = torch.maximum(self.seen, clear)
         else:
@@ -193,24 +178,42 @@ class _Tracer:
         """Index in the window of what each slot looks at."""
         return [self.frames[i] + self.direction * k - self.window.first for i in self.slots]
 
-    def _part(self) -> None:
-        """Keeps in `alike` the targets whose completions have led to the same places: they are looked at once."""
+    def _advance(self, k: int, flows: Sequence[Tensor]) -> tuple[Tensor, list[float]]:
+        """Moves every slot along its flow (K, H, W, 3).
+
+        `alike` keeps the targets whose completions have led to the same places: they are looked at once.
+
+        Returns:
+            Visible share of what each cell sees at this distance (S, K, h, w), and by slot the share of the hole that
+            it shows and no distance looked at before did. In motion that is some at every step; over a still picture it
+            is nothing until the mark goes away, and comparing pictures on the way there would be work for nothing.
+        """
+        there = [self.window.valid[t] for t in self._sources(k)]
+        if self.device.type != "cpu":
+            return self._advance_tensors(flows, there)
+        visible, gains, apart = torch.empty_like(self.path), [], []
+        state = (self.hidden[:, 0], self.position, self.path, self.seen, visible)
+        for slot, (flow, share) in enumerate(zip(flows, there, strict=True)):
+            far, gain = advance(flow.numpy(), share.numpy(), *(x[slot].numpy() for x in state))
+            gains.append(gain)
+            apart.append(far < self.tuning.alike)
+        self.alike &= torch.tensor(apart)
+        return visible, gains
+
+    def _advance_tensors(self, flows: Sequence[Tensor], there: Sequence[Tensor]) -> tuple[Tensor, list[float]]:
+        """The same in torch, for devices that run no compiled loops."""
+        moved = warp([f for flow in flows for f in flow], self.position.flatten(0, 1))
+        moved = moved.view(*self.position.shape[:-1], 3)
+        self.position += moved[..., :2]
+        self.path += moved[..., 2]
         if self.completions > 1 and bool(self.alike.any()):
             apart = (self.position[:, 1:] - self.position[:, :1]).abs().amax((1, -1)) * (self.hidden[:, 0] > 0)
             self.alike &= apart.amax((1, 2)) < self.tuning.alike
-
-    def _uncovered(self, k: int) -> tuple[Tensor, list[float]]:
-        """Visible share of what each cell sees at this distance (S, K, h, w), and by slot the share of the hole that it
-        shows and no distance looked at before did.
-
-        In motion that is some at every step; over a still picture it is nothing until the mark goes away, and comparing
-        pictures on the way there would be work for nothing.
-        """
-        there = [self.window.valid[t] for t in self._sources(k) for _ in range(self.completions)]
         where = self.position.flatten(0, 1)
-        visible = (warp(there, where)[..., 0] * inside(where, there[0])).view(self.seen.shape)
+        visible = warp([t for t in there for _ in range(self.completions)], where)[..., 0] * inside(where, there[0])
+        visible = visible.view(self.seen.shape)
         # A cell that shows half a stroke shows it at every distance: only what is clear as a whole is news.
-        gain = (((visible > _CLEAR).float() - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
+        gain = (((visible > CLEAR).float() - self.seen).clamp(min=0) * self.hidden).sum((2, 3)).amax(1)
         return visible, (gain / self.hidden.sum((1, 2, 3)).clamp(min=1e-6)).tolist()
 
     def _look(self, looking: list[int], k: int, register: bool, alike: list[bool]) -> None:
@@ -230,49 +233,40 @@ class _Tracer:
         index = torch.tensor(slots, device=self.device)
         whole = self._sources(k)
         there = [whole[s] for s in slots for _ in range(num)]
-        own = self.own[index][:, None].expand(-1, num, -1, -1, -1).flatten(0, 1)
+        own = [self.own[s] for s in slots for _ in range(num)]
         other = [window.weighted[t] for t in there]
         position = self.position[index, :num].flatten(0, 1)
         path = self.path[index, :num].flatten(0, 1)
-        logit, gain, shift = facts = compare(own, other, position, path, tuning)
+        facts = compare(own, other, position, path, tuning)
         if register:
-            pictures = [torch.cat([window.picture[t][..., None], window.valid[t]], -1) for t in there]
-            mine = self.mine[index][:, None].expand(-1, num, -1, -1).flatten(0, 1)
-            drift = registration(mine, own[..., -1], pictures, position)
+            mine, valid = (
+                x[index][:, None].expand(-1, num, -1, -1).flatten(0, 1) for x in (self.mine, self.own[..., -1])
+            )
+            pictures = [window.picture[t] for t in there]
+            drift = registration(mine, valid, pictures, [window.valid[t] for t in there], position)
             again = compare(own, other, position + drift, path, tuning)
-            better = again[0] > facts[0] + tuning.register_gain
-            logit, gain, shift = (torch.where(better, new, old) for new, old in zip(again, facts, strict=True))
+            better = again[..., :1] > facts[..., :1] + tuning.register_gain
+            facts = torch.where(better, again, facts)
             # What was looked at once moves together.
             self.position[index] += (drift * better).view(len(slots), num, *position.shape[1:])
-        found = torch.cat([logit, gain, shift], -1)
-        self.facts[index, :num] = found.view(len(slots), num, *found.shape[1:])
+        self.facts[index, :num] = facts.view(len(slots), num, *facts.shape[1:])
         for s in slots:
             self.compared[s] = (k, num)
 
     def _take(self, looking: list[int], k: int, visible: Tensor, alike: list[bool]) -> None:
         """Closes what this distance shows."""
-        num, shape = len(self.frames), self.position.shape
-        slots = torch.zeros(num, dtype=torch.long, device=self.device)
-        slots[self.slots] = torch.arange(len(self.slots), device=self.device)
-        serves = torch.zeros(num, dtype=torch.bool, device=self.device)
-        serves[self.slots] = self.alike
-        # A block lies within half a cell of the cell that speaks for it.
-        possible = _grown(visible > 0)
-        cells = shape[2] * shape[3]
         for c in range(self.completions):
             those = [s for s in looking if c == 0 or not alike[s]]
-            if not those:
-                continue
-            targets = [self.slots[s] for s in those]
-            gate = torch.zeros(num, *shape[2:4], dtype=torch.bool, device=self.device)
-            gate[targets] = possible[those, c]
-            fields = Fields(
-                self.position.view(-1, 2),
-                self.facts.view(-1, self.facts.shape[-1]),
-                self.completions * cells,
-                c * cells,
-                self.direction * k,
-            )
-            sources = {i: self.frames[i] + self.direction * k for i in targets}
+            looks = [
+                Look(
+                    target=self.slots[s],
+                    source=self.frames[self.slots[s]] + self.direction * k,
+                    serves=alike[s],
+                    visible=visible[s, c],
+                    position=self.position[s, c],
+                    facts=self.facts[s, c],
+                )
+                for s in those
+            ]
             for points in self.points:
-                points.take(c, gate, slots, sources, serves, fields)
+                points.take(c, looks)

@@ -1,0 +1,302 @@
+"""Compiled loops over the coarse grid, for the CPU: following, comparing, and closing what is found.
+
+Arrays are C-contiguous float32 unless said otherwise. `restore.compare`, `restore.search` and `restore.trace` do the
+same in torch on other devices, and say what it means.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vswipe.ops.compiled import compiled, single
+
+CLEAR = single(0.9)  # visible share of a cell from which it counts as uncovered
+NOT_SEEN = single(8)  # residual, in levels, where nothing visible is near enough to compare
+
+_ZERO, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.5, 1, 2))
+_WHITE, _WHOLE = single(255), single(0.99)
+_LEAST_SEEN, _LEAST_SUM, _LEAST = single(1e-3), single(1e-5), single(1e-6)
+
+
+@compiled
+def _between(place: float, size: int) -> tuple[int, int, float]:
+    """The two cells a position lies between, and its share of the second; outside the border goes on."""
+    last: Any = np.float32(size - 1)
+    place = min(max(place, _ZERO), last)
+    first = int(place)
+    share: Any = place - np.float32(first)
+    return first, min(first + 1, size - 1), share
+
+
+@compiled
+def _read(image: np.ndarray, rows: tuple, columns: tuple, c: int) -> float:
+    """One bilinear sample, from what `_between` says."""
+    top, below, down = rows
+    left, right, across = columns
+    upper = image[top, left, c] + across * (image[top, right, c] - image[top, left, c])
+    lower = image[below, left, c] + across * (image[below, right, c] - image[below, left, c])
+    return upper + down * (lower - upper)
+
+
+@compiled
+def _inside(x: float, y: float, height: int, width: int) -> bool:
+    last_x: Any = np.float32(width - 1)
+    last_y: Any = np.float32(height - 1)
+    return _ZERO <= x <= last_x and _ZERO <= y <= last_y
+
+
+@compiled
+def advance(
+    flow: np.ndarray,
+    there: np.ndarray,
+    hidden: np.ndarray,
+    position: np.ndarray,
+    path: np.ndarray,
+    seen: np.ndarray,
+    visible: np.ndarray,
+) -> tuple[float, float]:
+    """One target moves one frame on.
+
+    Args:
+        flow: (K, H, W, 3) from the frame it has come to, to the next: flow and round-trip error.
+        there: (H, W, 1) visible share of the next frame's cells.
+        hidden: (h, w) hidden share of the target's own.
+        position, path: (K, h, w, 2) and (K, h, w); changed.
+        seen: (K, h, w) 1 where a cell was clear at a distance looked at before.
+        visible: (K, h, w), written: the visible share of what each cell sees now.
+
+    Returns:
+        How far apart the completions have come in hidden cells, cells; and the share of the hole that is newly clear.
+    """
+    num, rows, columns = path.shape
+    height, width = there.shape[:2]
+    apart, gain, total = _ZERO, 0.0, 0.0
+    for k in range(num):
+        news = 0.0
+        for y in range(rows):
+            for x in range(columns):
+                here_x, here_y = position[k, y, x, 0], position[k, y, x, 1]
+                across, down = _between(here_x, width), _between(here_y, height)
+                here_x += _read(flow[k], down, across, 0)
+                here_y += _read(flow[k], down, across, 1)
+                position[k, y, x, 0], position[k, y, x, 1] = here_x, here_y
+                path[k, y, x] += _read(flow[k], down, across, 2)
+                share = _ZERO
+                if _inside(here_x, here_y, height, width):
+                    share = _read(there, _between(here_y, height), _between(here_x, width), 0)
+                visible[k, y, x] = share
+                if hidden[y, x] > 0:
+                    if share > CLEAR and seen[k, y, x] == 0:
+                        news += hidden[y, x]
+                    if k > 0:
+                        apart = max(apart, abs(here_x - position[0, y, x, 0]), abs(here_y - position[0, y, x, 1]))
+                    else:
+                        total += hidden[y, x]
+        gain = max(gain, news)
+    return apart, gain / max(total, 1e-6)
+
+
+@compiled
+def compare_parts(own: np.ndarray, other: np.ndarray, position: np.ndarray, parts: np.ndarray) -> None:
+    """What `compare` sums in boxes, (h, w, C + 5): weight, mean difference, difference per channel, luma and its
+    products with itself and the difference; all but the first times the weight."""
+    height, width, channels = other.shape
+    channels -= 1
+    for y in range(own.shape[0]):
+        for x in range(own.shape[1]):
+            here_x, here_y = position[y, x, 0], position[y, x, 1]
+            share = own[y, x, channels]
+            if share == 0 or not _inside(here_x, here_y, height, width):
+                parts[y, x, :] = 0
+                continue
+            across, down = _between(here_x, width), _between(here_y, height)
+            found = _read(other, down, across, channels)
+            weight = share * found
+            inverse = _ONE / max(found, _LEAST_SEEN)
+            luma, first, size = _ZERO, _ZERO, _ZERO
+            for c in range(channels):
+                value = _read(other, down, across, c) * inverse
+                difference = own[y, x, c] - value
+                if c == 0:
+                    luma, first = value, difference
+                size += abs(difference)
+                parts[y, x, 2 + c] = difference * weight
+            parts[y, x, 0] = weight
+            parts[y, x, 1] = size / np.float32(channels) * weight
+            parts[y, x, channels + 2] = luma * weight
+            parts[y, x, channels + 3] = luma * weight * luma
+            parts[y, x, channels + 4] = luma * weight * first
+
+
+@compiled
+def compare_facts(
+    near: np.ndarray,
+    wide: np.ndarray,
+    path: np.ndarray,
+    explained: np.ndarray,
+    constants: tuple,
+    facts: np.ndarray,
+) -> bool:
+    """Logit, gain and shift, (h, w, 2 + C), from the means of `compare_parts` in both boxes.
+
+    Args:
+        path: (h, w) summed round-trip errors.
+        explained: (h, w) sums in the boxes of what brightness and contrast leave, or (0, 0) while that is not asked.
+        constants: of `Tuning`, in the order in which they are unpacked, float32; the last is the shift that is a fade.
+
+    Returns:
+        Whether the picture fades.
+    """
+    wide_weight, ridge, bias, residual_power, path_power, path_floor, penalty, fade = constants
+    height, width, parts = near.shape
+    channels = parts - 5
+    differences, totals = 0.0, 0.0
+    for y in range(height):
+        for x in range(width):
+            total = near[y, x, 0] + wide_weight * wide[y, x, 0]
+            inverse = _ONE / max(total, _LEAST)
+            residual, gain, centre = NOT_SEEN, _ZERO, _ZERO
+            difference = near[y, x, 2] + wide_weight * wide[y, x, 2]
+            totals += total
+            differences += abs(difference)
+            for c in range(channels):
+                facts[y, x, 2 + c] = 0
+            if total > _LEAST_SUM:
+                residual = (near[y, x, 1] + wide_weight * wide[y, x, 1]) * inverse
+                for c in range(channels):
+                    facts[y, x, 2 + c] = (near[y, x, 2 + c] + wide_weight * wide[y, x, 2 + c]) * inverse
+                c = channels + 2
+                centre = (near[y, x, c] + wide_weight * wide[y, x, c]) * inverse
+                square = (near[y, x, c + 1] + wide_weight * wide[y, x, c + 1]) * inverse
+                product = (near[y, x, c + 2] + wide_weight * wide[y, x, c + 2]) * inverse
+                variance = max(square - centre * centre, _ZERO)
+                gain = (product - centre * facts[y, x, 2]) / (variance + ridge)
+                gain = min(max(gain, -_HALF), _ONE)
+                if explained.size:
+                    residual = min(residual, explained[y, x] * inverse + penalty)
+            facts[y, x, 2] -= gain * centre
+            facts[y, x, 1] = gain
+            facts[y, x, 0] = (
+                bias - residual_power * np.log(_ONE + residual) - path_power * np.log(path_floor + _TWO * path[y, x])
+            )
+    return differences > fade * totals
+
+
+@compiled
+def unexplained(own: np.ndarray, other: np.ndarray, position: np.ndarray, facts: np.ndarray, rest: np.ndarray) -> None:
+    """What gain and shift of `facts` leave of the luma's difference, times the weight, (h, w, 1)."""
+    height, width, channels = other.shape
+    channels -= 1
+    for y in range(own.shape[0]):
+        for x in range(own.shape[1]):
+            here_x, here_y = position[y, x, 0], position[y, x, 1]
+            rest[y, x, 0] = 0
+            share = own[y, x, channels]
+            if share == 0 or not _inside(here_x, here_y, height, width):
+                continue
+            across, down = _between(here_x, width), _between(here_y, height)
+            found = _read(other, down, across, channels)
+            luma = _read(other, down, across, 0) / max(found, _LEAST_SEEN)
+            rest[y, x, 0] = abs(own[y, x, 0] - luma - facts[y, x, 1] * luma - facts[y, x, 2]) * share * found
+
+
+@compiled
+def look_there(
+    picture: np.ndarray,
+    valid: np.ndarray,
+    own_valid: np.ndarray,
+    position: np.ndarray,
+    luma: np.ndarray,
+    hidden: np.ndarray,
+) -> None:
+    """What is found at the positions, as flow is computed on it: (h, w) uint8 luma, and 1 where either frame is
+    hidden."""
+    height, width = valid.shape[:2]
+    for y in range(luma.shape[0]):
+        for x in range(luma.shape[1]):
+            across, down = _between(position[y, x, 0], width), _between(position[y, x, 1], height)
+            value = np.rint(_read(picture, down, across, 0))
+            luma[y, x] = np.uint8(min(max(value, _ZERO), _WHITE))
+            hidden[y, x] = own_valid[y, x] < 1 or _read(valid, down, across, 0) < _WHOLE
+
+
+@compiled
+def _covered(mask: np.ndarray, x: float, y: float) -> bool:
+    """Whether a bilinear sample at a position reads anything that is masked, or beyond the picture."""
+    height, width = mask.shape[:2]
+    left, top = int(np.floor(x)), int(np.floor(y))
+    # OpenCV may round positions to 1/32 pixel: of these pixels it then reads some, and no others.
+    for j in range(top, top + (2 if y > top else 1)):
+        for i in range(left, left + (2 if x > left else 1)):
+            if i < 0 or j < 0 or i >= width or j >= height or mask[j, i, 0] != 0:
+                return True
+    return False
+
+
+@compiled
+def _lerp(field: np.ndarray, corner: int, right: int, below: int, share: np.ndarray, c: int) -> float:
+    """Bilinear sample of a field (h, w, C) beside a corner."""
+    flat = field.reshape(-1, field.shape[2])
+    upper = flat[corner, c] + share[0] * (flat[corner + right, c] - flat[corner, c])
+    corner += below
+    lower = flat[corner, c] + share[0] * (flat[corner + right, c] - flat[corner, c])
+    return upper + share[1] * (lower - upper)
+
+
+@compiled
+def close_points(
+    visible: np.ndarray,
+    near: np.ndarray,
+    corner: np.ndarray,
+    share: np.ndarray,
+    offset: np.ndarray,
+    cell: np.ndarray,
+    steps: tuple[int, int],
+    position: np.ndarray,
+    facts: np.ndarray,
+    mask: np.ndarray,
+    source: int,
+    is_open: np.ndarray,
+    found_source: np.ndarray,
+    found_where: np.ndarray,
+    found_facts: np.ndarray,
+) -> int:
+    """Closes the blocks of one target and completion that its source shows; how many.
+
+    Args:
+        visible: (h, w) visible share of what each cell sees.
+        near: (N, 2) the cell that speaks for each block, row and column; what lies within a cell of it counts.
+        corner, share, offset: (N,), (N, 2), (N, 2) as in `OpenPoints`.
+        cell: (2,) pixels per cell.
+        steps: cells to the right-hand and to the lower neighbour.
+        position, facts: (h, w, 2) and (h, w, 2 + C).
+        mask: (H, W, 1) of the source; anything but 0 must not be sampled.
+        source: its number.
+        is_open: (N,) bool; changed.
+        found_source, found_where, found_facts: (N,) int64, (N, 2), (N, 2 + C); written for what is closed.
+    """
+    height, width = visible.shape
+    right, below = steps
+    closed = 0
+    for p in range(is_open.size):
+        if not is_open[p]:
+            continue
+        possible = False
+        for j in range(max(near[p, 0] - 1, 0), min(near[p, 0] + 2, height)):
+            for i in range(max(near[p, 1] - 1, 0), min(near[p, 1] + 2, width)):
+                possible = possible or visible[j, i] > 0
+        if not possible:
+            continue
+        x = offset[p, 0] + _lerp(position, corner[p], right, below, share[p], 0) * cell[0]
+        y = offset[p, 1] + _lerp(position, corner[p], right, below, share[p], 1) * cell[1]
+        if _covered(mask, x, y):
+            continue
+        is_open[p] = False
+        closed += 1
+        found_source[p] = source
+        found_where[p, 0], found_where[p, 1] = x, y
+        for c in range(facts.shape[2]):
+            found_facts[p, c] = _lerp(facts, corner[p], right, below, share[p], c)
+    return closed
