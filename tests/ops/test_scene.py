@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from vswipe.ops.scene import is_cut, thumbnail
+from vswipe.ops.scene import is_cut, thumbnail, visible_cells
 
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:
@@ -18,14 +18,14 @@ def shots() -> tuple[np.ndarray, np.ndarray]:
 def test_a_cut_is_found() -> None:
     first, second = shots()
     frames = [first[:, :640], first[:, 4:644], second, second]
-    thumbs = [thumbnail(f, None) for f in frames]
+    thumbs = [thumbnail(f, visible_cells(None)) for f in frames]
     assert is_cut(*thumbs)
     assert not is_cut(None, *thumbs[:3])
 
 
 def test_a_fast_pan_is_no_cut() -> None:
     first, _ = shots()
-    assert not is_cut(*[thumbnail(first[:, k : k + 640], None) for k in (0, 50, 100, 150)])
+    assert not is_cut(*[thumbnail(first[:, k : k + 640], visible_cells(None)) for k in (0, 50, 100, 150)])
 
 
 def test_text_that_appears_is_no_cut() -> None:
@@ -34,5 +34,10 @@ def test_text_that_appears_is_no_cut() -> None:
     mask = np.zeros_like(frame)
     mask[120:220, 40:600] = 1
     text = np.where(mask > 0, 255, frame).astype(np.uint8)
-    thumbs = [thumbnail(frame, None), thumbnail(frame, None), thumbnail(text, mask), thumbnail(text, mask)]
+    thumbs = [
+        thumbnail(frame, visible_cells(None)),
+        thumbnail(frame, visible_cells(None)),
+        thumbnail(text, visible_cells(mask)),
+        thumbnail(text, visible_cells(mask)),
+    ]
     assert not is_cut(*thumbs)

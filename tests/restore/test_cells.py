@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from vswipe.ops.compiled import single
 from vswipe.ops.sampling import warp
 from vswipe.restore import compare as comparing
 from vswipe.restore.cells import close_points
@@ -133,7 +134,7 @@ def test_nothing_is_taken_whose_sample_would_read_a_hidden_pixel(x: float, y: fl
     near, share = np.zeros((1, 2), np.int64), np.zeros((1, 2), np.float32)
     source, where, facts = np.zeros(1, np.int64), np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32)
     closed = close_points(
-        np.ones((1, 1), np.float32), near, zero, share, share, np.ones(2, np.float32), (0, 0), position,
+        np.ones((1, 1), np.float32), near, zero, share, share, (single(1), single(1)), (0, 0), position,
         np.zeros((1, 1, 3), np.float32), hidden, 8, is_open, source, where, facts,
     )  # fmt: skip
     assert closed == int(not covered)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vswipe.restore.steady import Neighbour, agreement, average, brightness
+from vswipe.restore.steady import Neighbour, agreement, average, brightness, weigh
 
 HEIGHT, WIDTH = 12, 16
 
@@ -74,3 +74,23 @@ def test_a_brighter_frame_lifts_its_neighbour():
     values, _ = average(torch.tensor([[50.0]]), points, points, torch.ones(2), [Neighbour(image, facts)], cubic=False)
     assert float(values) == pytest.approx(50, abs=0.1)
     assert brightness(mine, mine, motion(0, 0)).abs().max() == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_compiled_loop_weighs_as_torch_does(channels: int):
+    rng = np.random.default_rng(channels)
+    own = texture()
+    other = own + torch.from_numpy(rng.normal(0, 3, (HEIGHT, WIDTH)).astype(np.float32))
+    motions = torch.from_numpy(rng.uniform(-0.2, 0.2, (2, HEIGHT, WIDTH, 2)).astype(np.float32))
+    motions[1, :4, :, 0] += 2
+    motions[0, 8:, 13:] += 5  # out of the picture
+    shift = torch.from_numpy(rng.uniform(-1, 1, (2, HEIGHT, WIDTH, channels)).astype(np.float32))
+    facts = weigh(own, other, motions, shift)
+    weight = agreement(own, other, motions, shift[..., 0])
+    assert (facts[..., 2] - weight.amax(0)).abs().max() < 0.02  # OpenCV may round positions to 1/32 cell
+    clear = (weight[0] - weight[1]).abs() > 0.05
+    best = weight.argmax(0)[clear]
+    assert 0.1 < best.float().mean() < 0.9
+    rows, columns = clear.nonzero(as_tuple=True)
+    assert torch.equal(facts[clear][:, :2], motions[best, rows, columns])
+    assert torch.equal(facts[clear][:, 3:], shift[best, rows, columns])

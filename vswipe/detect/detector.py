@@ -19,7 +19,7 @@ from vswipe.detect.subtitle import KEY, DetectorPlan, DetectorSettings, Event, c
 from vswipe.detect.tracks import Row, find_rows
 from vswipe.detect.working import WorkingFrame, WorkingSize, working_frame
 from vswipe.nets.textseg import RADIUS
-from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
+from vswipe.ops.scene import Thumbnail, is_cut, thumbnail, visible_cells
 
 BLOCKS_KEPT = 12
 
@@ -143,7 +143,7 @@ class SubtitleDetector:
 
         def thumb(n: int) -> Thumbnail:
             if n not in thumbs:
-                thumbs[n] = thumbnail(frames[n].luma[: self.size.height, : self.size.width], None)
+                thumbs[n] = thumbnail(frames[n].luma[: self.size.height, : self.size.width], visible_cells(None))
             return thumbs[n]
 
         def linked(a: int, b: int) -> bool:

@@ -29,7 +29,7 @@ from vswipe.engine.ring import FrameRing
 from vswipe.engine.settings import Settings
 from vswipe.engine.window import WindowPlan
 from vswipe.engine.wipefill import Fusion, WipeFill
-from vswipe.ops.scene import Thumbnail, is_cut, thumbnail
+from vswipe.ops.scene import Thumbnail, is_cut, thumbnail, visible_cells
 from vswipe.restore.compare import DEFAULT
 
 WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed at
@@ -74,7 +74,8 @@ class Pipeline:
         self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after
         self.factor = max(1, round(min(fmt.width, fmt.height) / WORKING_SIDE))
         self.timings: defaultdict[str, float] = defaultdict(float)
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "vswipe", initializer=_prepare_worker)
+        self._workers = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._workers, "vswipe", initializer=_prepare_worker)
         self._held: tuple[np.ndarray, Hole | None] | None = None
 
     def render(
@@ -115,6 +116,8 @@ class Pipeline:
             def linked(n: int) -> bool:
                 return self._linked(n, frames, holes)
 
+            with self.clock("masks"):
+                list(self._pool.map(lambda n: self._thumbnail(n, frames, holes), numbers))
             for rect in rects:
                 view = RegionView(self.fmt, rect, self.factor, frames, holes, self.ring)
                 job = RegionJob(
@@ -123,6 +126,7 @@ class Pipeline:
                     linked,
                     self.device,
                     self._pool,
+                    self._workers,
                     self.clock,
                     self.settings.grain,
                     self.tuning,
@@ -207,7 +211,9 @@ class Pipeline:
             if plane.dtype != np.uint8:
                 plane = plane.astype(np.float32) / np.float32(self.fmt.level)
             hole = holes[n]
-            return thumbnail(plane, None if hole is None else hole.grown)
+            if hole is None:
+                return thumbnail(plane, visible_cells(None))
+            return thumbnail(plane, self.ring.get("visible", hole.key, lambda: visible_cells(hole.grown)))
 
         return self.ring.get("thumbnail", n, compute)
 

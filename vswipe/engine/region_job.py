@@ -22,10 +22,10 @@ from vswipe.ops.morphology import depth_inside
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
-from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather, propagate
+from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather
 from vswipe.restore.search import HIDDEN
 from vswipe.restore.spatial import fill, refine
-from vswipe.restore.steady import Neighbour, agreement, average, brightness, cells
+from vswipe.restore.steady import Neighbour, average, brightness, cells, weigh
 from vswipe.restore.trace import Window, bounds
 
 
@@ -51,6 +51,7 @@ class RegionJob:
         device: torch device of everything but flow and spatial fill, which OpenCV does on the CPU.
         pool: threads for those, and for everything whose last bit reaches a frame: its operations have no threads of
             their own, and so one result whatever the caller's number of threads.
+        workers: their number.
         clock: stage name -> context manager that times it.
         grain: 0..1, share of the surrounding grain put back on pixels that no other frame gave.
         tuning: constants of the copy stage.
@@ -63,6 +64,7 @@ class RegionJob:
     linked: Callable[[int], bool]
     device: torch.device
     pool: Executor
+    workers: int
     clock: Callable[[str], AbstractContextManager[None]]
     grain: float = 0.0
     tuning: Tuning = DEFAULT
@@ -80,24 +82,27 @@ class RegionJob:
 
     # Passes --------------------------------------------------------------------------------------------------------
 
-    def _window(self, numbers: range, flows: Mapping[int, np.ndarray], picture: Callable[[int], np.ndarray]) -> Window:
-        """Grids of all frames in `numbers`; pairs across a cut have no flow."""
+    def _window(
+        self, kind: str, numbers: range, flows: Mapping[int, np.ndarray], picture: Callable[[int], np.ndarray]
+    ) -> Window:
+        """Grids of all frames in `numbers`; pairs across a cut have no flow. `kind` names the pictures."""
         basics = [self.view.basics(n) for n in numbers]
-        shape = basics[0]["valid"].shape
-        nothing = np.zeros((2, 2, *shape, 3), np.float32)
+        height, width = basics[0]["valid"].shape[:2]
+        nothing = np.zeros((2, 2, height, width, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
         pairs = [flows[n] if link else nothing for n, link in zip(numbers[:-1], linked, strict=True)]
-        size = (shape[1], shape[0])
-        pictures = [cv2.resize(picture(n), size, interpolation=cv2.INTER_AREA).astype(np.float32) for n in numbers]
-        valid = [b["valid"][..., None] for b in basics]
+
+        def small(n: int) -> np.ndarray:
+            whole = picture(n)
+            return self.view.ring.get(kind, (self.view.rect, n), lambda: cv2.resize(
+                whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32))  # fmt: skip
+
         return Window(
             first=numbers[0],
             colour=self._tensors([b["coarse"] for b in basics]),
-            valid=self._tensors(valid),
-            weighted=self._tensors(
-                [np.concatenate([b["coarse"] * v, v], -1) for b, v in zip(basics, valid, strict=True)]
-            ),
-            picture=self._tensors(pictures),
+            valid=self._tensors([b["valid"] for b in basics]),
+            weighted=self._tensors([b["weighted"] for b in basics]),
+            picture=self._tensors([small(n) for n in numbers]),
             forward=self._tensors([pair[0] for pair in pairs]),
             backward=self._tensors([pair[1] for pair in pairs]),
             linked=linked,
@@ -115,7 +120,7 @@ class RegionJob:
         with self.clock("flow"):
             flows = self._flows("flow2", numbers[:-1], pictures.__getitem__)
         with self.clock("copy"):
-            return self._window(numbers, flows, pictures.__getitem__)
+            return self._window("small2", numbers, flows, pictures.__getitem__)
 
     def first_pass(self, numbers: range) -> dict[int, np.ndarray]:
         """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block."""
@@ -135,6 +140,8 @@ class RegionJob:
 
     def _first_pass_block(self, block: range) -> dict[int, np.ndarray]:
         plan = self.plan
+        with self.clock("flow"):
+            list(self.pool.map(self.view.basics, block))
         holes = {n: self.view.work_hole(n) for n in block}
         masked = [n for n in block if holes[n].any()]
         done = {n: self.view.basics(n)["work"] for n in block}
@@ -149,9 +156,11 @@ class RegionJob:
                 layer = Layer(images, 1.0, (0.0,), slice(0, 1), cubic=True)
                 group = Group(GRID, GRID, 0, 0, cached(self._work_mask), (layer,))
                 targets = [Target(n, [self.blocks.points(holes[n])]) for n in masked]
-                window = self._window(reach, flows, self.view.first_picture)
+                window = self._window("small1", reach, flows, self.view.first_picture)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
-                copies = self.pool.submit(propagate, window, [group], targets, plan.first_radius, quick).result()
+                trails = [self.pool.submit(follow, window, [group], targets, direction, plan.first_radius, quick)
+                          for direction in (1, -1)]  # fmt: skip
+                copies = self.pool.submit(gather, [group], targets, [trail.result() for trail in trails]).result()
 
                 def filled(n: int) -> np.ndarray:
                     where, picture = holes[n] > 0, done[n].copy()
@@ -202,11 +211,12 @@ class RegionJob:
 
     def _targets(self, numbers: list[int]) -> list[list[Target]]:
         """The frames to fill, those together that lie in one block of the grid: on that grid a chunk of linear playback
-        and what it is averaged with are one block."""
+        and what it is averaged with are one block. On the CPU in parts, one for each thread."""
         blocks: dict[int, list[Target]] = {}
         for n in numbers:
             blocks.setdefault(self.plan.company(n).start, []).append(self.blocks.target(n))
-        return list(blocks.values())
+        parts = self.workers if self.device.type == "cpu" else 1
+        return [own for block in blocks.values() for own in (block[k::parts] for k in range(parts)) if own]
 
     def _follow(
         self, window: Window, groups: list[Group], blocks: list[list[Target]], direction: int
@@ -217,7 +227,7 @@ class RegionJob:
         for targets in blocks:
             # The same part of the grid whichever frames of the block are wanted.
             company = self.plan.company(targets[0].n)
-            box = bounds([torch.from_numpy(self.view.basics(n)["valid"][..., None]) for n in company], tuning)
+            box = bounds([torch.from_numpy(self.view.basics(n)["valid"]) for n in company], tuning)
             tasks.append(self.pool.submit(follow, window, groups, targets, direction, radius, tuning, box))
         return tasks
 
@@ -233,9 +243,11 @@ class RegionJob:
         pending = [self.pool.submit(self._spatial, n) for n in numbers]
         layers: dict[int, list[Copies]] = {}
         with self.clock("copy"):
-            for targets, *tasks in zip(blocks, *trails, strict=True):
-                both = [task.result() for task in tasks]
-                found = self.pool.submit(gather, groups, targets, both).result()
+            gathering = [
+                self.pool.submit(gather, groups, targets, [task.result() for task in tasks])
+                for targets, *tasks in zip(blocks, *trails, strict=True)
+            ]
+            for found in (task.result() for task in gathering):
                 layers |= {n: [copy for parts in own for copy in parts] for n, own in found.items()}
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
@@ -362,10 +374,7 @@ class RegionJob:
                 flow = (window.forward if direction > 0 else window.backward)[pair][..., :2]
                 motion = flow if motion is None else motion + warp(flow.contiguous(), cells(flow) + motion)
                 shift = brightness(window.cells(n), window.cells(other), motion)
-                weight = agreement(outputs.grid(n), outputs.grid(other), motion, shift[..., 0])
-                facts = torch.cat([motion, weight[..., None], shift], -1)
-                best = weight.argmax(0)  # the completion that agrees better, cell by cell
-                weighed.append((other, facts.gather(0, best[None, ..., None].expand(-1, -1, -1, facts.shape[-1]))[0]))
+                weighed.append((other, weigh(outputs.grid(n), outputs.grid(other), motion.contiguous(), shift)))
         return [self._plane(n, g, outputs, weighed) for g in range(len(self.view.groups))]
 
     def _plane(self, n: int, group: int, outputs: Outputs, weighed: list[tuple[int, Tensor]]) -> Filled:
@@ -374,7 +383,9 @@ class RegionJob:
             nothing = np.zeros(0, np.int64)
             return Filled(planes.indices, nothing, nothing, raw.values, raw.copied)
         rows, columns = self.view.where(n, group)
-        points = torch.from_numpy(np.stack([columns, rows], 1).astype(np.float32)).to(self.device)
+        stacked = self.view.of_hole("points", n, group, lambda _: np.stack([columns, rows], 1).astype(np.float32))
+        assert stacked is not None
+        points = torch.from_numpy(stacked).to(self.device)
         side = self.view.factor * GRID
         cell = torch.tensor([side / planes.sub_x, side / planes.sub_y], device=self.device)
         first = 3 + (0 if group == 0 else 1)  # where these planes' brightness stands
@@ -393,4 +404,6 @@ class RegionJob:
         rows, columns = rows + self.view.rect.top // planes.sub_y, columns + self.view.rect.left // planes.sub_x
         height, width = self.view.fmt.plane_shape(planes.indices[0])
         real = (rows < height) & (columns < width)
+        if real.all():
+            return Filled(planes.indices, rows, columns, result, share)
         return Filled(planes.indices, rows[real], columns[real], result[real], share[real])

@@ -119,7 +119,10 @@ class RegionView:
         """The region in a group's pixels, (h, w, C) float32, 8-bit levels."""
         planes = self.groups[group]
         parts = [self._crop(self.frames[n].planes[p], planes.sub_x, planes.sub_y) for p in planes.indices]
-        return self._to_levels(np.stack(parts, -1).astype(np.float32), planes)
+        stack = np.empty((*parts[0].shape, len(parts)), np.float32)
+        for c, part in enumerate(parts):
+            stack[..., c] = part
+        return self._to_levels(stack, planes)
 
     def _shrunk(self, n: int, group: int, cell: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean of what is visible in squares of `cell` luma pixels, (h, w, C) levels, and the visible share."""
@@ -141,7 +144,8 @@ class RegionView:
         return levels @ np.array(_LUMA, np.float32) if self.fmt.family == "RGB" else levels[..., 0]
 
     def basics(self, n: int) -> dict[str, np.ndarray]:
-        """Working luma with its visible share, and the coarse picture with its own."""
+        """Working luma with its visible share ("work", "share"), and the coarse picture with its own ("coarse",
+        "valid"), and both of that together, multiplied ("weighted"): (h, w), (H, W, C) and (H, W, 1) float32."""
 
         def compute() -> dict[str, np.ndarray]:
             shrunk, share = self._shrunk(n, 0, self.factor)
@@ -154,7 +158,9 @@ class RegionView:
                     completed = push_pull(chroma, np.minimum(chroma_valid * 4, 1))
                     chroma = np.where(chroma_valid[..., None] > 0, chroma, completed)
                 coarse = np.concatenate([coarse, chroma], -1)
-            return {"work": work, "share": share, "coarse": coarse, "valid": valid}
+            valid = valid[..., None]
+            weighted = np.concatenate([coarse * valid, valid], -1)
+            return {"work": work, "share": share, "coarse": coarse, "valid": valid, "weighted": weighted}
 
         return self.ring.get("basics", (self.rect, n), compute)
 
@@ -211,7 +217,7 @@ class RegionView:
         return self.ring.get(kind, (self.rect, n), compute)
 
     def _guard(self, n: int) -> np.ndarray:
-        return dilate((self.basics(n)["valid"] < 1).astype(np.uint8), FLOW_GUARD)
+        return dilate((self.basics(n)["valid"][..., 0] < 1).astype(np.uint8), FLOW_GUARD)
 
     def first_picture(self, n: int) -> np.ndarray:
         return to_bytes(self.work_fill(n))

@@ -187,6 +187,7 @@ class MaskReader:
         self._held_read = False
         # Frames of a looped or blank clip share their samples: looked at once. The handle keeps the memory from reuse.
         self._last_empty: tuple[int, FrameHandle] | None = None
+        self._last: tuple[int, FrameHandle, np.ndarray] | None = None
         self._converted: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -220,10 +221,17 @@ class MaskReader:
                     self._held_read = True
                 return self._held_mask
             mask = self._converted.get(n)
-            if mask is None:
+            if mask is not None:
+                return mask
+            place = self._plane(handles[n]).__array_interface__["data"][0]
+            if self._last is not None and self._last[0] == place:
+                mask = self._last[2]
+            else:
                 mask = self._mask_of(handles[n])
-                if mask is not None:
-                    self._converted[n] = mask
+                if mask is None:
+                    return None
+                self._last = place, handles[n], mask
+            self._converted[n] = mask
             return mask
 
     def _mask_of(self, frame: FrameHandle) -> np.ndarray | None:

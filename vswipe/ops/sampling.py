@@ -102,7 +102,7 @@ def read_between(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     height, width, channels = image.shape
     out = np.empty((x.size, channels), np.float32)
     for p in range(x.size):
-        column, row = min(max(x[p], 0.0), width - 1.0), min(max(y[p], 0.0), height - 1.0)
+        column, row = min(max(float(x[p]), 0.0), width - 1.0), min(max(float(y[p]), 0.0), height - 1.0)
         left, top = int(column), int(row)
         right, below = min(left + 1, width - 1), min(top + 1, height - 1)
         across, down = np.float32(column - left), np.float32(row - top)

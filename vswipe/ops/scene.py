@@ -28,18 +28,26 @@ class Thumbnail:
     visible: np.ndarray
 
 
-def thumbnail(luma: np.ndarray, mask: np.ndarray | None) -> Thumbnail:
+def visible_cells(mask: np.ndarray | None) -> np.ndarray:
+    """(54, 96) bool, cells of a thumbnail without masked pixels.
+
+    Args:
+        mask: (H, W) uint8, 1 = hidden, or None.
+    """
+    if mask is None:
+        return np.ones((_HEIGHT, _WIDTH), bool)
+    return cv2.resize(mask.astype(np.float32), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA) < 0.01
+
+
+def thumbnail(luma: np.ndarray, visible: np.ndarray) -> Thumbnail:
     """Area average of a luma plane.
 
     Args:
         luma: (H, W) uint8 or float32, 8-bit levels.
-        mask: (H, W) uint8, 1 = hidden, or None. A line of text that comes or goes must not look like a cut.
+        visible: what `visible_cells` says. A line of text that comes or goes must not look like a cut.
     """
-    size = (_WIDTH, _HEIGHT)
-    picture = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    visible = np.ones((_HEIGHT, _WIDTH), bool)
-    if mask is not None:
-        visible = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) < 0.01
+    picture = cv2.resize(luma, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
+    if not visible.all():
         picture = push_pull(picture.astype(np.float32), visible.astype(np.float32))
     return Thumbnail(np.clip(np.rint(picture), 0, 255).astype(np.uint8), visible)
 

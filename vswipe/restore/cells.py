@@ -75,14 +75,15 @@ def advance(
     apart, gain, total = _ZERO, 0.0, 0.0
     for k in range(num):
         news = 0.0
+        motion = flow[k]
         for y in range(rows):
             for x in range(columns):
                 here_x, here_y = position[k, y, x, 0], position[k, y, x, 1]
                 across, down = _between(here_x, width), _between(here_y, height)
-                here_x += _read(flow[k], down, across, 0)
-                here_y += _read(flow[k], down, across, 1)
+                here_x += _read(motion, down, across, 0)
+                here_y += _read(motion, down, across, 1)
                 position[k, y, x, 0], position[k, y, x, 1] = here_x, here_y
-                path[k, y, x] += _read(flow[k], down, across, 2)
+                path[k, y, x] += _read(motion, down, across, 2)
                 share = _ZERO
                 if _inside(here_x, here_y, height, width):
                     share = _read(there, _between(here_y, height), _between(here_x, width), 0)
@@ -100,8 +101,8 @@ def advance(
 
 @compiled
 def compare_parts(own: np.ndarray, other: np.ndarray, position: np.ndarray, parts: np.ndarray) -> None:
-    """What `compare` sums in boxes, (h, w, C + 5): weight, mean difference, difference per channel, luma and its
-    products with itself and the difference; all but the first times the weight."""
+    """What `compare` sums in boxes, (h, w, 8), of which C + 5 are used: weight, mean difference, difference per
+    channel, luma and its products with itself and the difference; all but the first times the weight."""
     height, width, channels = other.shape
     channels -= 1
     for y in range(own.shape[0]):
@@ -131,51 +132,95 @@ def compare_parts(own: np.ndarray, other: np.ndarray, position: np.ndarray, part
 
 
 @compiled
+def box_means(parts: np.ndarray, near_side: int, wide_side: int, wide_weight: float, out: np.ndarray) -> None:
+    """Means over a box around every cell, plus `wide_weight` times those over a wider one; zeros outside.
+
+    Args:
+        parts, out: (h, w, 8).
+        near_side, wide_side: odd, cells.
+
+    Sums run along columns and then along rows, in double precision: a step costs the same for every box.
+    """
+    height, width = parts.shape[:2]
+    size = 8 * width
+    columns, sums = np.empty(size), np.zeros(size + 8)
+    for box in range(2):
+        side = near_side if box == 0 else wide_side
+        half = side // 2
+        weight = (1.0 if box == 0 else float(wide_weight)) / (side * side)
+        columns[:] = 0.0
+        for y in range(-half, height):
+            if y + half < height:
+                new = parts[y + half].reshape(-1)
+                for i in range(size):
+                    columns[i] += new[i]
+            if y < 0:
+                continue
+            if y - half - 1 >= 0:
+                old = parts[y - half - 1].reshape(-1)
+                for i in range(size):
+                    columns[i] -= old[i]
+            for i in range(size):
+                sums[i + 8] = sums[i] + columns[i]
+            row = out[y].reshape(-1)
+            if box == 0:
+                row[:] = 0
+            first, last = min(8 * half, size), max(size - 8 * half, 0)
+            if first < last:  # where the box is whole; as arrays of their own, which is done several at a time
+                whole, ahead, behind = row[first:last], sums[first + 8 * half + 8 :], sums[first - 8 * half :]
+                for i in range(whole.size):
+                    whole[i] += np.float32(weight * (ahead[i] - behind[i]))
+            for edge in range(2):
+                for i in range(0 if edge == 0 else max(first, last), first if edge == 0 else size):
+                    high, low = min(i + 8 * half + 8, size + i % 8), max(i - 8 * half, i % 8)
+                    row[i] += np.float32(weight * (sums[high] - sums[low]))
+
+
+@compiled
 def compare_facts(
-    near: np.ndarray,
-    wide: np.ndarray,
+    means: np.ndarray,
     path: np.ndarray,
     explained: np.ndarray,
     constants: tuple,
     facts: np.ndarray,
 ) -> bool:
-    """Logit, gain and shift, (h, w, 2 + C), from the means of `compare_parts` in both boxes.
+    """Logit, gain and shift, (h, w, 2 + C), from the `box_means` of `compare_parts`, (h, w, 8).
 
     Args:
         path: (h, w) summed round-trip errors.
-        explained: (h, w) sums in the boxes of what brightness and contrast leave, or (0, 0) while that is not asked.
+        explained: (h, w, 8), the `box_means` of what `unexplained` says, or (0, 0, 8) while that is not asked.
         constants: of `Tuning`, in the order in which they are unpacked, float32; the last is the shift that is a fade.
 
     Returns:
         Whether the picture fades.
     """
-    wide_weight, ridge, bias, residual_power, path_power, path_floor, penalty, fade = constants
-    height, width, parts = near.shape
-    channels = parts - 5
+    ridge, bias, residual_power, path_power, path_floor, penalty, fade = constants
+    height, width = path.shape
+    channels = facts.shape[2] - 2
     differences, totals = 0.0, 0.0
     for y in range(height):
         for x in range(width):
-            total = near[y, x, 0] + wide_weight * wide[y, x, 0]
+            total = means[y, x, 0]
             inverse = _ONE / max(total, _LEAST)
             residual, gain, centre = NOT_SEEN, _ZERO, _ZERO
-            difference = near[y, x, 2] + wide_weight * wide[y, x, 2]
+            difference = means[y, x, 2]
             totals += total
             differences += abs(difference)
             for c in range(channels):
                 facts[y, x, 2 + c] = 0
             if total > _LEAST_SUM:
-                residual = (near[y, x, 1] + wide_weight * wide[y, x, 1]) * inverse
+                residual = means[y, x, 1] * inverse
                 for c in range(channels):
-                    facts[y, x, 2 + c] = (near[y, x, 2 + c] + wide_weight * wide[y, x, 2 + c]) * inverse
+                    facts[y, x, 2 + c] = means[y, x, 2 + c] * inverse
                 c = channels + 2
-                centre = (near[y, x, c] + wide_weight * wide[y, x, c]) * inverse
-                square = (near[y, x, c + 1] + wide_weight * wide[y, x, c + 1]) * inverse
-                product = (near[y, x, c + 2] + wide_weight * wide[y, x, c + 2]) * inverse
+                centre = means[y, x, c] * inverse
+                square = means[y, x, c + 1] * inverse
+                product = means[y, x, c + 2] * inverse
                 variance = max(square - centre * centre, _ZERO)
                 gain = (product - centre * facts[y, x, 2]) / (variance + ridge)
                 gain = min(max(gain, -_HALF), _ONE)
                 if explained.size:
-                    residual = min(residual, explained[y, x] * inverse + penalty)
+                    residual = min(residual, explained[y, x, 0] * inverse + penalty)
             facts[y, x, 2] -= gain * centre
             facts[y, x, 1] = gain
             facts[y, x, 0] = (
@@ -186,7 +231,7 @@ def compare_facts(
 
 @compiled
 def unexplained(own: np.ndarray, other: np.ndarray, position: np.ndarray, facts: np.ndarray, rest: np.ndarray) -> None:
-    """What gain and shift of `facts` leave of the luma's difference, times the weight, (h, w, 1)."""
+    """What gain and shift of `facts` leave of the luma's difference, times the weight, in the first of (h, w, 8)."""
     height, width, channels = other.shape
     channels -= 1
     for y in range(own.shape[0]):
@@ -236,13 +281,12 @@ def _covered(mask: np.ndarray, x: float, y: float) -> bool:
 
 
 @compiled
-def _lerp(field: np.ndarray, corner: int, right: int, below: int, share: np.ndarray, c: int) -> float:
-    """Bilinear sample of a field (h, w, C) beside a corner."""
-    flat = field.reshape(-1, field.shape[2])
-    upper = flat[corner, c] + share[0] * (flat[corner + right, c] - flat[corner, c])
+def _lerp(field: np.ndarray, corner: int, right: int, below: int, across: float, down: float, c: int) -> float:
+    """Bilinear sample of a field (cells, C) beside a corner."""
+    upper = field[corner, c] + across * (field[corner + right, c] - field[corner, c])
     corner += below
-    lower = flat[corner, c] + share[0] * (flat[corner + right, c] - flat[corner, c])
-    return upper + share[1] * (lower - upper)
+    lower = field[corner, c] + across * (field[corner + right, c] - field[corner, c])
+    return upper + down * (lower - upper)
 
 
 @compiled
@@ -252,7 +296,7 @@ def close_points(
     corner: np.ndarray,
     share: np.ndarray,
     offset: np.ndarray,
-    cell: np.ndarray,
+    cell: tuple[float, float],
     steps: tuple[int, int],
     position: np.ndarray,
     facts: np.ndarray,
@@ -269,7 +313,7 @@ def close_points(
         visible: (h, w) visible share of what each cell sees.
         near: (N, 2) the cell that speaks for each block, row and column; what lies within a cell of it counts.
         corner, share, offset: (N,), (N, 2), (N, 2) as in `OpenPoints`.
-        cell: (2,) pixels per cell.
+        cell: pixels per cell, x and y, float32.
         steps: cells to the right-hand and to the lower neighbour.
         position, facts: (h, w, 2) and (h, w, 2 + C).
         mask: (H, W, 1) of the source; anything but 0 must not be sampled.
@@ -280,23 +324,27 @@ def close_points(
     height, width = visible.shape
     right, below = steps
     closed = 0
+    where, what = position.reshape(-1, 2), facts.reshape(-1, facts.shape[2])
+    cell_x, cell_y = cell
+    around, possible = np.empty((height, width), np.bool_), np.empty((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            around[y, x] = max(visible[y, max(x - 1, 0)], visible[y, x], visible[y, min(x + 1, width - 1)]) > 0
+    for y in range(height):
+        for x in range(width):
+            possible[y, x] = around[max(y - 1, 0), x] or around[y, x] or around[min(y + 1, height - 1), x]
     for p in range(is_open.size):
-        if not is_open[p]:
+        if not (is_open[p] and possible[near[p, 0], near[p, 1]]):
             continue
-        possible = False
-        for j in range(max(near[p, 0] - 1, 0), min(near[p, 0] + 2, height)):
-            for i in range(max(near[p, 1] - 1, 0), min(near[p, 1] + 2, width)):
-                possible = possible or visible[j, i] > 0
-        if not possible:
-            continue
-        x = offset[p, 0] + _lerp(position, corner[p], right, below, share[p], 0) * cell[0]
-        y = offset[p, 1] + _lerp(position, corner[p], right, below, share[p], 1) * cell[1]
+        at, across, down = corner[p], share[p, 0], share[p, 1]
+        x = offset[p, 0] + _lerp(where, at, right, below, across, down, 0) * cell_x
+        y = offset[p, 1] + _lerp(where, at, right, below, across, down, 1) * cell_y
         if _covered(mask, x, y):
             continue
         is_open[p] = False
         closed += 1
         found_source[p] = source
         found_where[p, 0], found_where[p, 1] = x, y
-        for c in range(facts.shape[2]):
-            found_facts[p, c] = _lerp(facts, corner[p], right, below, share[p], c)
+        for c in range(what.shape[1]):
+            found_facts[p, c] = _lerp(what, at, right, below, across, down, c)
     return closed

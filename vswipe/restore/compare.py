@@ -24,7 +24,7 @@ _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
 _LARGEST_DRIFT = 6.0  # cells
 _DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
 _DRIFT_BLUR = 6.0  # cells: drift adds up smoothly, what the flow adds to that flickers
-_NOT_ASKED = np.empty((0, 0), np.float32)
+_NOT_ASKED = np.empty((0, 0, 8), np.float32)
 
 
 @dataclass(frozen=True)
@@ -128,19 +128,17 @@ def compare(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor, p
     return out
 
 
-def _around(stack: np.ndarray, tuning: Tuning) -> tuple[np.ndarray, np.ndarray]:
-    """Means in the box, and in a wide one: in the middle of a wide hole the small box sees nothing."""
-    near, wide = (
-        cv2.boxFilter(stack, -1, (size, size), borderType=cv2.BORDER_CONSTANT).reshape(stack.shape)
-        for size in (tuning.box, tuning.wide_box)
-    )
-    return near, wide
+def _around(parts: np.ndarray, tuning: Tuning) -> np.ndarray:
+    """Means in the box, and faintly in a wide one: in the middle of a wide hole the small box sees nothing."""
+    out = np.empty_like(parts)
+    cells.box_means(parts, tuning.box, tuning.wide_box, tuning.wide_weight, out)
+    return out
 
 
 @cache
 def _constants(tuning: Tuning) -> tuple[np.float32, ...]:
     """As `cells.compare_facts` takes them."""
-    names = "wide_weight gain_ridge bias residual_power path_power path_floor shift_penalty"
+    names = "gain_ridge bias residual_power path_power path_floor shift_penalty"
     return *(np.float32(getattr(tuning, name)) for name in names.split()), np.float32(_FADE)
 
 
@@ -148,16 +146,14 @@ def _compare_cells(
     own: np.ndarray, other: np.ndarray, position: np.ndarray, path: np.ndarray, tuning: Tuning, facts: np.ndarray
 ) -> None:
     """`compare` of one picture on the CPU, into `facts`."""
-    parts = np.empty((*path.shape, own.shape[-1] + 4), np.float32)
+    parts = np.zeros((*path.shape, 8), np.float32)
     cells.compare_parts(own, other, position, parts)
-    near, wide = _around(parts, tuning)
-    constants = _constants(tuning)
-    if cells.compare_facts(near, wide, path, _NOT_ASKED, constants, facts):
+    means, constants = _around(parts, tuning), _constants(tuning)
+    if cells.compare_facts(means, path, _NOT_ASKED, constants, facts):
         # In a fade brightness and contrast change, and the copy makes that good: then what remains counts.
-        rest = np.empty((*path.shape, 1), np.float32)
+        rest = np.zeros_like(parts)
         cells.unexplained(own, other, position, facts, rest)
-        rest_near, rest_wide = _around(rest, tuning)
-        cells.compare_facts(near, wide, path, (rest_near + constants[0] * rest_wide)[..., 0], constants, facts)
+        cells.compare_facts(means, path, _around(rest, tuning), constants, facts)
 
 
 def _compare_tensors(own: Tensor, others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vswipe.ops.compiled import single
 from vswipe.ops.sampling import Picture, sample_points
 from vswipe.restore import cells
 
@@ -119,7 +120,7 @@ class OpenPoints:
         self.where = torch.zeros(completions, num, 2, device=device)
         self.facts = torch.zeros(completions, num, num_facts, device=device)
         if device.type == "cpu":  # as compiled loops take them, by target
-            self._cell = self.cell.numpy()
+            self._cell = single(search.cell[0]), single(search.cell[1])
             where = [x.numpy() for x in (self.near, self.corner, self.share, self.offset)]
             found = [x.numpy() for x in (self.open, self.source, self.where, self.facts)]
             self._points = [[x[rows] for x in where] for rows in self.rows]
