@@ -35,7 +35,7 @@ from vswipe.restore.compare import DEFAULT
 WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed at
 CONTEXT = 0.12  # context around a hole as a share of the short side
 FIRST_RADIUS = 4  # frames on each side in the first pass
-RING_BYTES = 384 << 20
+RING_BYTES = 320 << 20
 COPY = "copy"  # the model without a network
 WIPE = "wipe"  # the network that corrects the mix of the copies; the others fill what no other frame shows
 

@@ -204,7 +204,8 @@ class RegionView:
 
         def compute() -> np.ndarray:
             first, second = picture(n), picture(n + 1)
-            forward, backward = grid_flow(first, second, GRID), grid_flow(second, first, GRID)
+            quick = kind == "flow1"
+            forward, backward = grid_flow(first, second, GRID, quick), grid_flow(second, first, GRID, quick)
             forward = complete_flow(forward, self._guard(n))
             backward = complete_flow(backward, self._guard(n + 1))
             out = np.empty((2, *forward.shape[:-1], 3), np.float32)

@@ -18,11 +18,12 @@ _ROUNDS = 6
 _local = threading.local()
 
 
-def dense_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def dense_flow(first: np.ndarray, second: np.ndarray, quick: bool = False) -> np.ndarray:
     """Motion of every pixel of `first` towards `second`.
 
     Args:
         first, second: (H, W) uint8.
+        quick: the fast preset, a fifth of the time: for a flow that only prepares another.
 
     Returns:
         (H, W, 2) float32, x then y, pixels: second(p + flow(p)) looks like first(p).
@@ -32,7 +33,8 @@ def dense_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     if not hasattr(_local, "dis"):
         _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return _padded_flow(_local.dis, first, second)
+        _local.quick = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    return _padded_flow(_local.quick if quick else _local.dis, first, second)
 
 
 def _padded_flow(method: cv2.DISOpticalFlow, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -52,9 +54,9 @@ def fine_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return _padded_flow(_local.fine, first, second)
 
 
-def grid_flow(first: np.ndarray, second: np.ndarray, step: int = 2) -> np.ndarray:
+def grid_flow(first: np.ndarray, second: np.ndarray, step: int = 2, quick: bool = False) -> np.ndarray:
     """`dense_flow` averaged on a grid `step` px wide, in grid cells."""
-    flow = dense_flow(first, second)
+    flow = dense_flow(first, second, quick)
     size = (flow.shape[1] // step, flow.shape[0] // step)
     return cv2.resize(flow, size, interpolation=cv2.INTER_AREA) / step
 
