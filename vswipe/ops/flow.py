@@ -51,6 +51,8 @@ def fine_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     if not hasattr(_local, "fine"):
         _local.fine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         _local.fine.setFinestScale(0)
+        _local.fine.setPatchStride(4)
+        _local.fine.setVariationalRefinementIterations(0)
     return _padded_flow(_local.fine, first, second)
 
 

@@ -176,6 +176,8 @@ def _boxes(hole: np.ndarray, margin: int) -> list[tuple[int, int, int, int]]:
 
 def _fill_box(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     out = _edge_fill(image, hole)
+    if image.shape[2] == 2:  # chroma is smooth
+        return out
     where = hole > 0
     out[where] = (1 - TELEA_SHARE) * out[where] + TELEA_SHARE * _telea(image, hole)[where]
     return out
