@@ -147,6 +147,26 @@ def test_a_held_mask_is_one_array(dummy: type[DummyPipeline]) -> None:
     assert (seen[0].min(), seen[0].max()) == (0, 1)
 
 
+def test_frames_that_share_their_samples_share_a_mask(dummy: type[DummyPipeline]) -> None:
+    """A picture that is shown for seconds is converted once; what comes after it is not taken for it."""
+    seen: dict[int, np.ndarray] = {}
+
+    def render(self: DummyPipeline, start: int, stop: int, frames: Any, masks: Any, writable: Any) -> dict:
+        seen.update((n, masks[n]) for n in masks if masks[n] is not None)
+        return {}
+
+    dummy.render = render
+    right, left = mask_of(), core.std.FlipHorizontal(mask_of())
+    still = [core.std.Loop(clip, 20) for clip in (right, left, right)]
+    clip = inpaint(clip_of("GRAY8", 60), core.std.Splice(still))
+    for n in range(60):
+        planes(clip, n)
+    assert sorted(seen) == list(range(60))
+    for n, mask in seen.items():
+        assert bool(mask[0, 0]) == (20 <= n < 40)
+    assert sum(mask is seen[5] for mask in seen.values()) > 4
+
+
 def test_arrays_are_read_only_and_stay_valid(dummy: type[DummyPipeline]) -> None:
     kept: dict[int, np.ndarray] = {}
 

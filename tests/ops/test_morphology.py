@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vswipe.ops.morphology import depth_inside, dilate, distance_to, shrink_any
+from vswipe.ops.morphology import depth_inside, dilate, distance_to, places, shrink_any
 
 
 def dot(size: int = 41) -> np.ndarray:
@@ -33,3 +33,11 @@ def test_chroma_footprint_of_odd_sizes() -> None:
     small = shrink_any(mask, 2, 2)
     assert small.shape == (3, 4)
     assert np.argwhere(small).tolist() == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+def test_places_are_those_of_nonzero(share: float) -> None:
+    mask = (np.random.default_rng(1).random((13, 21)) < share).astype(np.uint8)
+    for ours, theirs in zip(places(mask), np.nonzero(mask), strict=True):
+        assert np.array_equal(ours, theirs)
+        assert ours.dtype == np.int64

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vswipe.ops.pyramid import push_pull, shrink_known
+from vswipe.ops.pyramid import push_pull, shrink_known, shrink_visible
 
 
 def test_shrink_counts_known_pixels_only() -> None:
@@ -31,3 +31,21 @@ def test_push_pull_keeps_known_and_continues_a_constant(shape: tuple[int, ...]) 
 
 def test_push_pull_of_nothing_is_zero() -> None:
     assert not push_pull(np.ones((8, 8), np.float32), np.zeros((8, 8), np.float32)).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_planes_of_any_type_are_shrunk_as_floats_are(dtype: type) -> None:
+    rng = np.random.default_rng(3)
+    planes = [(rng.random((12, 24)) * 200).astype(dtype) for _ in range(2)]
+    hidden = (rng.random((12, 24)) < 0.7).astype(np.uint8)
+    hidden[:4, :6] = 1
+    small, weight = shrink_visible(planes, hidden, (4, 6))
+    known = 1 - hidden.astype(np.float32)
+    expected, share = shrink_known(np.stack(planes, -1).astype(np.float32), known, (4, 6))
+    assert np.allclose(small, expected, atol=1e-3)
+    assert np.allclose(weight, share)
+    assert weight[0, 0] == 0
+    assert not small[0, 0].any()
+    whole, all_of_it = shrink_visible(planes, None, (4, 6))
+    assert whole[0, 0, 1] == pytest.approx(float(planes[1][:4, :6].astype(np.float32).mean()), abs=1e-3)
+    assert (all_of_it == 1).all()

@@ -132,25 +132,29 @@ class OpenPoints:
 
     def take(self, c: int, looks: Sequence[Look]) -> None:
         """Closes the blocks that these looks of completion `c` show."""
-        close = self._close_compiled if self.open.device.type == "cpu" else self._close
-        for look in looks:
-            if self.left[c][look.target] == 0:
-                continue
-            gone = close(c, look)
-            if gone == 0:
-                continue
-            rows = self.rows[look.target]
+        looks = [look for look in looks if self.left[c][look.target]]
+        if not looks:
+            return
+        if self.open.device.type == "cpu":
+            closed = [self._close_compiled(c, look) for look in looks]
+        else:
+            closed = self._close(c, looks)
+        for look, gone in zip(looks, closed, strict=True):
             for other in range(self.completions) if look.serves else (c,):
                 self.left[other][look.target] -= gone
-                if other != c:  # completions that look the same are open in the same places
-                    for state in (self.open, self.source, self.where, self.facts):
-                        state[other, rows] = state[c, rows]
+
+    def _share(self, c: int, rows: slice | Tensor) -> None:
+        """Completions that look the same are open in the same places: what `c` has found in these rows, all have."""
+        for other in range(self.completions):
+            if other != c:
+                for state in (self.open, self.source, self.where, self.facts):
+                    state[other, rows] = state[c, rows]
 
     def _close_compiled(self, c: int, look: Look) -> int:
         mask = self.search.mask(look.source)
         near, corner, share, offset = self._points[look.target]
         is_open, source, where, facts = self._found[look.target][c]
-        return cells.close_points(
+        gone = cells.close_points(
             look.visible.numpy(),
             near,
             corner,
@@ -167,26 +171,49 @@ class OpenPoints:
             where,
             facts,
         )
+        if gone and look.serves:
+            self._share(c, self.rows[look.target])
+        return gone
 
-    def _close(self, c: int, look: Look) -> int:
-        """The same in torch, for devices that run no compiled loops."""
-        rows = self.rows[look.target]
+    def _close(self, c: int, looks: Sequence[Look]) -> list[int]:
+        """The same of several targets at once in torch, for devices that run no compiled loops."""
+        device = self.open.device
+        size = self.height * self.width
+        counts = torch.tensor([self.counts[look.target] for look in looks], device=device)
+        which = torch.repeat_interleave(torch.arange(len(looks), device=device), counts)
+        rows = torch.cat([torch.arange(own.start, own.stop, device=device)
+                          for own in (self.rows[look.target] for look in looks)])  # fmt: skip
         # A block lies within half a cell of the cell that speaks for it.
-        possible = F.max_pool2d(look.visible[None, None], 3, 1, 1)[0, 0] > 0
+        possible = F.max_pool2d(torch.stack([look.visible for look in looks])[:, None], 3, 1, 1)[:, 0] > 0
         near = self.near[rows]
-        ours = (possible[near[:, 0], near[:, 1]] & self.open[c, rows]).nonzero()[:, 0] + rows.start
-        where = self.offset[ours] + self._read(look.position.flatten(0, 1), ours) * self.cell
-        shown = (~_hidden(self.search.mask(look.source), where)).nonzero()[:, 0]
-        ours = ours[shown]
-        self.open[c, ours] = False
-        self.source[c, ours] = look.source
-        self.where[c, ours] = where[shown]
-        self.facts[c, ours] = self._read(look.facts.flatten(0, 1), ours)
-        return len(ours)
+        gate = (possible[which, near[:, 0], near[:, 1]] & self.open[c, rows]).nonzero()[:, 0]
+        rows, which = rows[gate], which[gate]
+        index = self.corner[rows] + which * size
+        position, facts = (torch.stack(x).view(len(looks) * size, -1) for x in
+                           ([look.position for look in looks], [look.facts for look in looks]))  # fmt: skip
+        where = self.offset[rows] + self._read(position, index, rows) * self.cell
+        shown = self._shown(where, which, [self.search.mask(look.source) for look in looks])
+        rows, which, index = rows[shown], which[shown], index[shown]
+        self.open[c, rows] = False
+        self.source[c, rows] = torch.tensor([look.source for look in looks], device=device)[which]
+        self.where[c, rows] = where[shown]
+        self.facts[c, rows] = self._read(facts, index, rows)
+        serves = torch.tensor([look.serves for look in looks], device=device)
+        self._share(c, rows[serves[which]])
+        return torch.bincount(which, minlength=len(looks)).tolist()
 
-    def _read(self, field: Tensor, rows: Tensor) -> Tensor:
-        """Bilinear samples of a field (cells, C)."""
-        x, y, index = self.share[rows, :1], self.share[rows, 1:], self.corner[rows]
+    def _shown(self, where: Tensor, which: Tensor, masks: Sequence[Picture]) -> Tensor:
+        """Numbers of the rows whose block is visible in its look's source; each mask is read once."""
+        hidden = torch.ones(len(where), dtype=torch.bool, device=where.device)
+        for mask in {id(mask): mask for mask in masks}.values():
+            same = torch.tensor([own is mask for own in masks], device=where.device)
+            rows = same[which].nonzero()[:, 0]
+            hidden[rows] = _hidden(mask, where[rows])
+        return (~hidden).nonzero()[:, 0]
+
+    def _read(self, field: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+        """Bilinear samples of a field (cells, C) beside the cells `index`."""
+        x, y = self.share[rows, :1], self.share[rows, 1:]
         upper = torch.lerp(field[index], field[index + self.right], x)
         index = index + self.below
         return torch.lerp(upper, torch.lerp(field[index], field[index + self.right], x), y)
