@@ -292,7 +292,7 @@ class RegionJob:
             small = self.view.work_fill(n)[..., None]
             return small if factor == 1 else refine(self.view.levels(n, group), hole, small, factor)
         # Chroma is smooth: it is filled at the same scale although it is smaller.
-        return fill(self.view.levels(n, group), hole, factor)
+        return fill(self.view.levels(n, group), hole, factor, smooth=group > 0)
 
     def _by_network(self, numbers: list[int], network: NetFill) -> dict[int, list[np.ndarray]]:
         """The holes as a network fills them, starting from the spatial fill; form as `_spatial`."""

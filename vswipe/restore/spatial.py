@@ -37,7 +37,7 @@ _DIRECTION_EVERY = 5  # rounds between two looks at the structure tensor
 _ZERO, _QUARTER, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.25, 0.5, 1, 2))
 
 
-def fill(image: np.ndarray, hole: np.ndarray, scale: int = 1) -> np.ndarray:
+def fill(image: np.ndarray, hole: np.ndarray, scale: int = 1, smooth: bool = False) -> np.ndarray:
     """Picture with its hole filled from the pixels around it.
 
     Args:
@@ -45,17 +45,18 @@ def fill(image: np.ndarray, hole: np.ndarray, scale: int = 1) -> np.ndarray:
         hole: (H, W) uint8, 1 = fill.
         scale: how many times larger the picture is than the size it is filled at; above 1 the full size only gets the
             last rounds (`refine`).
+        smooth: leave out Telea's share: subsampled chroma has few edges that could be drawn on too far.
 
     Returns:
         (H, W, C) float32; unmasked pixels are the input's.
     """
     if scale > 1:
         small, small_hole = _shrink(image, hole, scale)
-        return refine(image, hole, fill(small, small_hole), scale)
+        return refine(image, hole, fill(small, small_hole, smooth=smooth), scale)
     out = image.astype(np.float32, copy=True)
     for top, bottom, left, right in _boxes(hole, _MARGIN):
         box = np.s_[top:bottom, left:right]
-        out[box] = _fill_box(out[box], hole[box])
+        out[box] = _fill_box(out[box], hole[box], smooth)
     return out
 
 
@@ -174,9 +175,9 @@ def _boxes(hole: np.ndarray, margin: int) -> list[tuple[int, int, int, int]]:
     return boxes
 
 
-def _fill_box(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def _fill_box(image: np.ndarray, hole: np.ndarray, smooth: bool) -> np.ndarray:
     out = _edge_fill(image, hole)
-    if image.shape[2] == 2:  # chroma is smooth
+    if smooth:
         return out
     where = hole > 0
     out[where] = (1 - TELEA_SHARE) * out[where] + TELEA_SHARE * _telea(image, hole)[where]
