@@ -3,6 +3,7 @@
     scripts/fetch_fonts.sh FOLDER; export VSWIPE_FONTS=FOLDER
     python scripts/train_textseg.py pool --pool POOL --clips 600     # draws and compresses clips, about 2 s each
     python scripts/train_textseg.py train --pool POOL --out RUN --minutes 40
+    python scripts/train_textseg.py pool --pool POOL --first 2000 --clips 2200      # lines close to what they lie over
     python scripts/train_textseg.py train --pool POOL --out RUN2 --rate 1e-3 --start models/textseg_v1.safetensors
     python scripts/train_textseg.py export --out RUN --to models/textseg_v1.safetensors
     python scripts/train_textseg.py train --smoke                    # a minute on any machine with ../shared/data
@@ -31,6 +32,7 @@ from torch import Tensor
 from vswipe.nets.textseg import MULTIPLE, RADIUS, TextSeg, describe, load_textseg
 from vswipe.training.clips import find_clips
 from vswipe.training.curve import panels
+from vswipe.training.loop import autocast
 from vswipe.training.textdata_pool import Pooled, load, photo_files, render
 
 CROP = (160, 256)  # height, width: holds a line of any size, and a batch of 8 takes about 0.2 s on one core
@@ -95,7 +97,7 @@ class Sampler:
         luma = describe([np.ascontiguousarray(clip.planes[0][k, :h, :w]) for k in numbers])
         chroma = np.stack([clip.planes[p][n, : h // 2, : w // 2] for p in (1, 2)])
         self.net.eval()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), autocast(torch.device("cpu"), "bf16"):
             scaled = (torch.from_numpy(x)[None].float() / 255 for x in (luma, chroma))
             answer = self.net(*scaled)[0][0, 0].float().sigmoid().numpy()
         self.net.train()
@@ -234,7 +236,7 @@ def train(pool: Path, out: Path, minutes: float, seed: int, peak: float = RATE, 
         batch = sampler.batch()
         luma = (torch.from_numpy(batch.luma).float() / 255).contiguous(memory_format=torch.channels_last)
         chroma = torch.from_numpy(batch.chroma).float() / 255
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(torch.device("cpu"), "bf16"):
             strokes, box = net(luma, chroma)
         loss, about = loss_of(strokes.float(), box.float(), batch)
         optimiser.zero_grad(set_to_none=True)

@@ -239,6 +239,13 @@ def test_average_by_hand():
     assert average.state["weight"].item() == pytest.approx(1 - 1 / 11 * 2 / 12)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_half_precision_only_where_it_is_fast(monkeypatch, fast):
+    monkeypatch.setattr(loop, "has_fast_bf16", lambda device: fast)
+    with loop.autocast(torch.device("cpu"), "bf16"):
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == (torch.bfloat16 if fast else torch.float32)
+
+
 def test_unknown_precision():
     with pytest.raises(ValueError, match="autocast: half must be no, bf16 or fp16, got int8"):
         loop.autocast(torch.device("cpu"), "int8")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vswipe.training.textdata import Scene, draw_scene, harder_look, random_look, schedule
+from vswipe.training.textdata import Scene, draw_scene, harder_look, random_look, schedule, tonal_look
 from vswipe.training.textdata_fonts import FAMILIES, family_fonts, random_line, trainable_scripts
 from vswipe.training.textdata_pool import draw_labels, load, save
 from vswipe.training.textdata_signs import sign_path
@@ -88,6 +88,24 @@ def test_harder_looks_are_drawn_and_labelled() -> None:
     assert shown >= 20  # a schedule may leave 24 frames empty
     assert ("plain", True) in decorations
     assert ("plain", False) in decorations
+
+
+@needs_fonts
+@pytest.mark.parametrize("ground", [0.02, 0.5, 0.97])
+def test_tonal_looks_are_close_to_their_ground_on_either_side(ground: float) -> None:
+    steps = []
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        look = tonal_look(rng, random_look(rng, WIDTH, HEIGHT, script="latin"), ground)
+        for colour in (look.style.fill, look.style.outline_colour):
+            assert 0 <= min(colour) <= max(colour) <= 1
+            assert np.abs(np.array(colour) - ground).max() < 0.27
+        steps.append(np.mean(look.style.fill) - ground)
+        assert look.box_alpha == 0
+        assert look.karaoke is None
+    assert max(steps) > 0.02 or ground > 0.9
+    assert min(steps) < -0.02 or ground < 0.1
+    assert min(np.abs(steps)) > 0.01  # there is something to see
 
 
 @needs_fonts

@@ -10,6 +10,7 @@ import torch
 
 from vswipe.detect.working import WorkingFrame, WorkingSize
 from vswipe.nets.textseg import RADIUS, TextSeg, describe, load_textseg
+from vswipe.ops.precision import has_fast_bf16
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,8 @@ class Perception:
 
     def __init__(self, device: str = "cpu", weights: str | None = None, net: TextSeg | None = None) -> None:
         self.device = torch.device(device)
-        # bf16 halves the time on processors that multiply it; elsewhere it is emulated and slower than fp32.
-        fast = self.device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
-        self.dtype = torch.float32 if not fast else torch.bfloat16 if self.device.type == "cpu" else torch.float16
+        half = torch.bfloat16 if has_fast_bf16(self.device) else torch.float32
+        self.dtype = half if self.device.type == "cpu" else torch.float16
         net = (net or load_textseg(weights)).eval().fused()
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 

@@ -16,6 +16,7 @@ from vswipe.engine.region_view import RegionView
 from vswipe.engine.tiles import Tile, plan_tiles, tile_weight
 from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, Found
 from vswipe.ops.morphology import shrink_any
+from vswipe.ops.precision import has_fast_bf16
 from vswipe.ops.sampling import sample_points
 from vswipe.restore.compare import Tuning
 from vswipe.restore.fills import plain_fills
@@ -81,7 +82,7 @@ class WipeFill:
     def __init__(self, net: Any, device: torch.device, fp16: bool, max_blocks: int = MAX_BLOCKS) -> None:
         self.net = net.to(device).to(memory_format=torch.channels_last).eval()
         self.device, self.max_blocks = device, max_blocks
-        self.half = _has_bf16(device) or (fp16 and device.type == "cuda")
+        self.half = has_fast_bf16(device) or (fp16 and device.type == "cuda")
 
     def correct(self, view: RegionView, n: int, side: int, groups: Sequence[Hidden]) -> list[Correction]:
         """See `Fusion`."""
@@ -133,14 +134,6 @@ def _both_ways(found: Found) -> Found:
 
 def _cut(found: Found, tile: Tile) -> Found:
     return Found(**{key: value[(slice(None), slice(None), *tile.box)] for key, value in vars(found).items()})
-
-
-def _has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than float32 there: it halves the network's time, and without support doubles it."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and bool(supported())
 
 
 class _Crop:

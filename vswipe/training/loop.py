@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from vswipe import nets
+from vswipe.ops.precision import has_fast_bf16
 
 from . import curve, losses
 from .dataset import BatchStream, WindowShape, WindowStream, open_batches
@@ -328,7 +329,7 @@ class Trainer:
 
 
 def autocast(device: torch.device, half: str) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision: "no", "bf16" or "fp16".
+    """Mixed precision: "no", "bf16" or "fp16"; float32 on processors that only emulate bf16.
 
     Raises:
         ValueError: another word.
@@ -338,6 +339,8 @@ def autocast(device: torch.device, half: str) -> contextlib.AbstractContextManag
         return contextlib.nullcontext()
     if half not in kinds:
         raise ValueError(f"autocast: half must be no, bf16 or fp16, got {half}")
+    if device.type == "cpu" and not has_fast_bf16(device):
+        return contextlib.nullcontext()
     return torch.autocast(device.type, kinds[half])
 
 

@@ -166,6 +166,32 @@ def harder_look(rng: np.random.Generator, look: Look) -> Look:
     return replace(look, style=style)
 
 
+def tonal_look(rng: np.random.Generator, look: Look, ground: float) -> Look:
+    """A look close to what it lies over: letters, rim and shadow all a little darker or lighter than the picture there.
+
+    Args:
+        rng: every choice comes from it.
+        look: whose script, size and decoration are kept; a plate is not.
+        ground: mean luma where the lines will stand, 0..1 from black to white.
+    """
+
+    def near(least: float, most: float) -> tuple[float, float, float]:
+        step = float(rng.uniform(least, most)) * (1 if rng.random() < 0.5 else -1)
+        level = ground + (step if 0.02 < ground + step < 0.98 else -step)
+        tint = rng.uniform(-0.04, 0.04, 3) if rng.random() < 0.4 else np.zeros(3)
+        red, green, blue = (float(c) for c in np.clip(level + tint, 0, 1))
+        return (red, green, blue)
+
+    style = look.style
+    if rng.random() < 0.5:
+        style, look = replace(style, outline=0.0, shadow=0.0, shadow_alpha=0.0), replace(look, decoration="plain")
+    else:
+        outline = style.size * float(rng.uniform(0.04, 0.14))
+        style, look = replace(style, outline=outline), replace(look, decoration="outline")
+    style = replace(style, fill=near(0.05, 0.22), outline_colour=near(0.03, 0.2), opacity=1.0)
+    return replace(look, style=style, box_alpha=0.0, karaoke=None)
+
+
 def write_lines(rng: np.random.Generator, look: Look) -> str:
     """Random text of one to three lines, or of one column."""
     style = look.style

@@ -12,10 +12,11 @@ import numpy as np
 from .clips import ClipFile, data_folder, is_validation
 from .codec import CODECS, Planes, _raw_input, _run, decode, pack_i420
 from .composite import rgb_to_ycbcr
-from .textdata import Line, Scene, draw_scene, harder_look, random_look
+from .textdata import Line, Scene, draw_scene, harder_look, random_look, tonal_look
 
 MAX_FRAMES = 110
 HARD = 1000  # clips of this number and above
+TONAL = 2000  # clips of this number and above: many lines are close to what they lie over
 WEAK_SCRIPTS = ("devanagari", "arabic", "japanese", "hebrew")  # those of which most was missed by a first training
 
 
@@ -138,11 +139,20 @@ def load(path: Path) -> Pooled:
 
 
 def render(index: int, folder: Path, clips: list[ClipFile], photos: list[Path]) -> Path:
-    """Draw and write clip number `index` of the training pool; the same in every run. Harder looks from `HARD` on."""
+    """Draw and write clip number `index` of the training pool; the same in every run.
+
+    Harder looks from `HARD` on, those close to their ground from `TONAL` on.
+    """
     rng = np.random.default_rng([4, index])
     planes = background(rng, clips, photos)
     look = content = None
-    if index >= HARD and rng.random() < 0.6:
+    if index >= TONAL:
+        if rng.random() < 0.5:
+            height, width = planes[0].shape[1:]
+            look, content = random_look(rng, width, height), "lines"
+            ground = float(np.median(planes[0][:, height * 3 // 4 :, width // 5 : width * 4 // 5]))
+            look = tonal_look(rng, look, (ground - 16) / 219)
+    elif index >= HARD and rng.random() < 0.6:
         script = str(rng.choice(WEAK_SCRIPTS)) if rng.random() < 0.4 else None
         look, content = random_look(rng, planes[0].shape[2], planes[0].shape[1], script=script), "lines"
         if rng.random() < 0.7:
