@@ -85,16 +85,17 @@ def enlarged(planes: Planes, lines: int) -> Planes:
     return y, u, v
 
 
-def draw(index: int, name: str, frames: int = 110, enlarge: int = 0) -> tuple[Planes, list[Line], dict[str, Any]]:
+def draw(index: int, name: str, frames: int = 110, enlarge: int = 0,
+         held_out: bool = True) -> tuple[Planes, list[Line], dict[str, Any]]:  # fmt: skip
     """The clip `name`, enlarged to so many lines, with drawn lines in the held-out fonts, after x264."""
     clip = next(clip for clip in find_clips() if clip.name == name)
     planes, fps = clip.read(frames)
     planes = enlarged(planes, enlarge)
     rng = overlay_rng(name, "text", "1")
-    scripts = trainable_scripts(held_out=True)
+    scripts = trainable_scripts(held_out)
     script = scripts[index % len(scripts)]
     height, width = planes[0].shape[1:]
-    look = random_look(rng, width, height, True, script)
+    look = random_look(rng, width, height, held_out, script)
     # Larger than 9 % of the height and other texts than ordinary phrases are not what the issue asks for.
     look = replace(look, style=replace(look.style, size=min(look.style.size, 0.09 * height)))
     phrases = SCRIPTS[script].phrases
@@ -104,7 +105,7 @@ def draw(index: int, name: str, frames: int = 110, enlarge: int = 0) -> tuple[Pl
         texts.append("\n".join(phrases[int(i)] for i in rng.choice(len(phrases), rows, replace=False)))
     if look.vertical:
         texts = ["\n".join(text.replace("\n", "")[:10]) for text in texts]
-    scene = draw_scene(rng, planes, True, "lines", look, texts)
+    scene = draw_scene(rng, planes, held_out, "lines", look, texts)
     quality = int(rng.integers(18, 24))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mkv"
