@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
-from vswipe.engine.wipefill import WipeFill
+from vswipe.engine.wipefill import _VIEWS, WipeFill
 from vswipe.nets import create
 from vswipe.nets.weights import save
 from vswipe.nets.wipe import Found
@@ -185,10 +186,16 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     plain, whole = erase(fmt, frames, masks), erase(fmt, frames, masks, **settings)
     calls = []
     run = WipeFill._call
-    monkeypatch.setattr(WipeFill, "_call", lambda self, found: calls.append(found.hole.shape) or run(self, found))
+
+    def counted(self: WipeFill, found: Found, views: Any) -> Any:
+        calls.append(len(views))
+        return run(self, found, views)
+
+    monkeypatch.setattr(WipeFill, "_call", counted)
     monkeypatch.setattr(WipeFill.__init__, "__defaults__", (40 * 200,))
     tiled = erase(fmt, frames, masks, **settings)
     assert len(calls) > 2 * len(whole)
+    assert set(calls) == {2}  # a tile is looked at in as many ways as the whole crop would be, which is no small one
     for n in whole:
         change = whole[n][0].astype(float) - plain[n][0]
         apart = np.abs(tiled[n][0].astype(float) - whole[n][0])
@@ -196,7 +203,8 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert apart.max() < 0.25 * np.abs(change).max()
 
 
-def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ways", "axis"), [(2, -1), (4, -1), (4, -2)])
+def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path, ways: int, axis: int) -> None:
     """Neither left nor past is special, whatever the weights."""
     run = WipeFill(create("wipe", weights(tmp_path, 0.05)), torch.device("cpu"), fp16=False)
     generator = torch.Generator().manual_seed(3)
@@ -207,15 +215,15 @@ def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path) -> None:
     hole, levels = (noise(1, 0, 1) > 0.5).float(), (16, 235)
     found = Found(hole, noise(3, *levels), noise(4, *levels), noise(4, -3, 3), noise(1, *levels), noise(1, -3, 3),
                   noise(1, 0, 20), noise(2, *levels))  # fmt: skip
-    logits, residual = run._call(found)
-    mirrored = {key: value.flip(-1) for key, value in vars(found).items()}
+    logits, residual = run._call(found, _VIEWS[:ways])
+    mirrored = {key: value.flip(axis) for key, value in vars(found).items()}
     for key in ("values", "logits"):  # two candidates of the past, two of the future
         mirrored[key] = torch.cat([mirrored[key][:, 2:], mirrored[key][:, :2]], 1)
-    other_logits, other_residual = run._call(Found(**mirrored))
+    other_logits, other_residual = run._call(Found(**mirrored), _VIEWS[:ways])
     assert float(residual.abs().max()) > 1
-    torch.testing.assert_close(other_residual.flip(-1), residual, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(other_residual.flip(axis), residual, atol=1e-4, rtol=1e-4)
     other_logits = torch.cat([other_logits[:, 2:], other_logits[:, :2]], 1)
-    torch.testing.assert_close(other_logits.flip(-1), logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(other_logits.flip(axis), logits, atol=1e-4, rtol=1e-4)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

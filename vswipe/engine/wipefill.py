@@ -24,6 +24,12 @@ from vswipe.restore.propagate import Copies
 
 CONTEXT = 16  # blocks around the hole that the network sees
 MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
+_View = tuple[tuple[int, ...], bool]
+_VIEWS: tuple[_View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
+"""How a crop is looked at: the axes that are mirrored, and whether past and future change places."""
+_SMALL = (
+    12_288  # blocks up to which it is looked at in all four ways: no more work than two lines of text looked at in two
+)
 _FULL_RANGE = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 
@@ -94,9 +100,10 @@ class WipeFill:
     def _run(self, found: Found, crop: _Crop) -> tuple[Tensor, Tensor]:
         """(M, H, W) and (3, H, W): tile by tile where the crop is large; tiles without a hole are left out."""
         height, width = found.hole.shape[-2:]
+        views = _VIEWS if height * width <= _SMALL else _VIEWS[:2]  # those of the whole in every tile
         tiles = plan_tiles(height, width, self.max_blocks)
         if len(tiles) == 1:
-            logits, residual = self._call(found)
+            logits, residual = self._call(found, views)
             return logits[0], residual[0]
         sums = torch.zeros(NUM_COPIES + 3, height, width, device=self.device)
         shares = torch.zeros(height, width, device=self.device)
@@ -105,31 +112,34 @@ class WipeFill:
             if not bool(part.hole.any()):
                 continue
             weight = torch.from_numpy(tile_weight(tile, height, width)[..., 0]).to(self.device)
-            sums[(slice(None), *tile.box)] += weight * torch.cat(self._call(part), 1)[0]
+            sums[(slice(None), *tile.box)] += weight * torch.cat(self._call(part, views), 1)[0]
             shares[tile.box] += weight
         sums /= shares.clamp(min=1e-6)
         return sums[:NUM_COPIES], sums[NUM_COPIES:]
 
-    def _call(self, found: Found) -> tuple[Tensor, Tensor]:
+    def _call(self, found: Found, views: Sequence[_View] = _VIEWS) -> tuple[Tensor, Tensor]:
+        """The mean over some views of a crop or tile."""
         height, width = found.hole.shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         if any(padding):
             found = Found(**{key: F.pad(value, padding, mode="replicate") for key, value in vars(found).items()})
+        batch = Found(**{key: torch.cat([_turned(value, view, key in ("values", "logits")) for view in views])
+                         for key, value in vars(found).items()})  # fmt: skip
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            logits, residual = self.net(_both_ways(found))
-        # Where the two disagree neither can be trusted: the mean is steadier, and loses less where it loses.
-        logits = (logits[:1] + logits[1:, list(EXCHANGED)].flip(-1)) / 2
-        residual = (residual[:1] + residual[1:].flip(-1)) / 2
+            logits, residual = self.net(batch)
+        # Where they disagree none can be trusted: the mean is steadier, and loses less where it loses.
+        turned = [(_turned(a[None], view, True), _turned(b[None], view, False))
+                  for a, b, view in zip(logits, residual, views, strict=True)]  # fmt: skip
+        logits, residual = (torch.stack(parts).mean(0) for parts in zip(*turned, strict=True))
         return logits[..., :height, :width], residual[..., :height, :width]
 
 
-def _both_ways(found: Found) -> Found:
-    """One crop as it is, and mirrored with past and future exchanged: a batch of two."""
-
-    def mirrored(key: str, value: Tensor) -> Tensor:
-        return (value[:, list(EXCHANGED)] if key in ("values", "logits") else value).flip(-1)
-
-    return Found(**{key: torch.cat([value, mirrored(key, value)]) for key, value in vars(found).items()})
+def _turned(value: Tensor, view: _View, of_copies: bool) -> Tensor:
+    """(1, C, H, W) in one of `_VIEWS`, or back; `of_copies`: its channels are the copies."""
+    axes, exchanged = view
+    if of_copies and exchanged:
+        value = value[:, list(EXCHANGED)]
+    return value.flip(axes) if axes else value
 
 
 def _cut(found: Found, tile: Tile) -> Found:
