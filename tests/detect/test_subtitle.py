@@ -123,6 +123,10 @@ def test_classes_and_region() -> None:
     assert kind_of(100, 160, 220, 172, SIZE) == "dialogue"
     assert kind_of(20, 30, 34, 150, SIZE) == "dialogue"
     assert kind_of(150, 30, 164, 150, SIZE) == "sign"
+    # Three rows at the top that were taken together reach as far down as one that stands in the picture.
+    assert kind_of(100, 22, 220, 85, SIZE) == "dialogue"
+    assert kind_of(100, 46, 220, 60, SIZE) == "sign"
+    assert kind_of(100, 22, 220, 140, SIZE) == "sign"
 
 
 def test_plan_lies_on_a_grid() -> None:

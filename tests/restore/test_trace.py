@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from vswipe.restore.compare import DEFAULT
-from vswipe.restore.propagate import Group, Layer, Target, follow, gather, propagate
+from vswipe.restore.compare import DEFAULT, Tuning
+from vswipe.restore.propagate import Found, Group, Layer, Target, follow, gather
 from vswipe.restore.search import HIDDEN
-from vswipe.restore.trace import Window, bounds
+from vswipe.restore.trace import Box, Window, bounds
 
 CELL = 2
 HEIGHT, WIDTH = 24, 40  # cells
@@ -59,6 +60,13 @@ def window(texture: np.ndarray, cut: int | None = None, second: float = 0.0) -> 
         backward=[torch.from_numpy(back)] * pairs,
         linked=[n != cut for n in range(pairs)],
     )
+
+
+def propagate(window: Window, groups: Sequence[Group], targets: Sequence[Target], radius: int,
+              tuning: Tuning = DEFAULT, box: Box | None = None) -> Found:  # fmt: skip
+    """Copies from both directions, as the engine gathers them."""
+    trails = [follow(window, groups, targets, direction, radius, tuning, box) for direction in (1, -1)]
+    return gather(groups, targets, trails)
 
 
 def group(texture: np.ndarray, own_masks: bool = False) -> Group:

@@ -229,7 +229,9 @@ def kind_of(left: int, top: int, right: int, bottom: int, size: WorkingSize) -> 
     column = bottom - top > 1.5 * (right - left)
     if column:
         return "dialogue" if middle_x < 0.3 or middle_x > 0.7 else "sign"
-    return "dialogue" if middle_y > 0.58 or middle_y < 0.28 else "sign"
+    # Rows that were taken together reach further into the picture than one: their outer row says where they stand.
+    at_top = middle_y < 0.28 or (top < 0.16 * size.height and bottom <= 0.5 * size.height)
+    return "dialogue" if middle_y > 0.58 or at_top else "sign"
 
 
 def _inside(event: Event, regions: Sequence[Region], size: WorkingSize) -> bool:

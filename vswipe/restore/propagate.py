@@ -193,27 +193,6 @@ def _sample(group: Group, layer: Layer, n: int, where: Tensor, samples: Tensor) 
     return value.view(where.shape[0], -1, value.shape[1]) + torch.tensor(layer.base, device=where.device)
 
 
-def propagate(
-    window: Window,
-    groups: Sequence[Group],
-    targets: Sequence[Target],
-    radius: int,
-    tuning: Tuning = DEFAULT,
-    box: Box | None = None,
-) -> Found:
-    """Copies for every target frame, group and layer: M = 2 directions x K completions candidates per hidden block.
-
-    Args:
-        window: grids of all frames within `radius` of the targets.
-        groups, targets, radius, tuning, box: as for `follow`.
-
-    Returns:
-        frame number -> one list per group, of one `Copies` per layer.
-    """
-    trails = [follow(window, groups, targets, direction, radius, tuning, box) for direction in (1, -1)]
-    return gather(groups, targets, trails)
-
-
 def blend(
     copies: Copies, spatial: Tensor, depth: Tensor, texture: Tensor, tuning: Tuning = DEFAULT
 ) -> tuple[Tensor, Tensor]:
