@@ -87,7 +87,7 @@ def enlarged(planes: Planes, lines: int) -> Planes:
 
 def draw(index: int, name: str, frames: int = 110, enlarge: int = 0,
          held_out: bool = True) -> tuple[Planes, list[Line], dict[str, Any]]:  # fmt: skip
-    """The clip `name`, enlarged to so many lines, with drawn lines in the held-out fonts, after x264."""
+    """The clip `name`, enlarged to so many lines, with drawn lines in held-out or training fonts, after x264."""
     clip = next(clip for clip in find_clips() if clip.name == name)
     planes, fps = clip.read(frames)
     planes = enlarged(planes, enlarge)

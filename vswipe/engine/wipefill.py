@@ -27,9 +27,7 @@ MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
 _View = tuple[tuple[int, ...], bool]
 _VIEWS: tuple[_View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
 """How a crop is looked at: the axes that are mirrored, and whether past and future change places."""
-_SMALL = (
-    12_288  # blocks up to which it is looked at in all four ways: no more work than two lines of text looked at in two
-)
+_SMALL = 12_288  # blocks up to which all four are asked for: no more work than two of two lines of text
 _FULL_RANGE = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 
@@ -117,7 +115,7 @@ class WipeFill:
         sums /= shares.clamp(min=1e-6)
         return sums[:NUM_COPIES], sums[NUM_COPIES:]
 
-    def _call(self, found: Found, views: Sequence[_View] = _VIEWS) -> tuple[Tensor, Tensor]:
+    def _call(self, found: Found, views: Sequence[_View]) -> tuple[Tensor, Tensor]:
         """The mean over some views of a crop or tile."""
         height, width = found.hole.shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)

@@ -6,7 +6,7 @@ import torch
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than float32 there: it halves the time there; emulated it takes several times as long."""
+    """Whether bf16 is faster than float32 there: it halves the time; emulated it takes several times as long."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

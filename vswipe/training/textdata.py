@@ -167,11 +167,11 @@ def harder_look(rng: np.random.Generator, look: Look) -> Look:
 
 
 def tonal_look(rng: np.random.Generator, look: Look, ground: float) -> Look:
-    """A look close to what it lies over: letters, rim and shadow all a little darker or lighter than the picture there.
+    """A look close to what it lies over: letters and rim both a little darker or lighter than the picture there.
 
     Args:
         rng: every choice comes from it.
-        look: whose script, size and decoration are kept; a plate is not.
+        look: whose script and size are kept; it gets a rim or nothing around its letters, and no plate.
         ground: mean luma where the lines will stand, 0..1 from black to white.
     """
 
