@@ -4,6 +4,7 @@
     python scripts/train_textseg.py pool --pool POOL --clips 600     # draws and compresses clips, about 2 s each
     python scripts/train_textseg.py train --pool POOL --out RUN --minutes 40
     python scripts/train_textseg.py pool --pool POOL --first 2000 --clips 2200      # lines close to what they lie over
+    python scripts/train_textseg.py pool --pool POOL --first 3000 --clips 3400      # those and drawn scenes
     python scripts/train_textseg.py train --pool POOL --out RUN2 --rate 1e-3 --start models/textseg_v1.safetensors
     python scripts/train_textseg.py export --out RUN --to models/textseg_v1.safetensors
     python scripts/train_textseg.py train --smoke                    # a minute on any machine with ../shared/data

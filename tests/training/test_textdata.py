@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vswipe.training.drawn_scenes import drawn_scene
 from vswipe.training.textdata import Scene, draw_scene, harder_look, random_look, schedule, tonal_look
 from vswipe.training.textdata_fonts import FAMILIES, family_fonts, random_line, trainable_scripts
 from vswipe.training.textdata_pool import draw_labels, load, save
@@ -122,6 +123,16 @@ def test_a_sign_goes_with_the_scene() -> None:
     step = np.diff(path[:, 0]).mean()
     assert step == pytest.approx(-2.0, abs=0.3)  # the ground moves two pixels to the left in each frame
     assert np.abs(path[:, 1]).max() < 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_drawn_scenes_have_texture_and_repeat(seed: int) -> None:
+    luma, blue, red = drawn_scene(np.random.default_rng(seed), 3)
+    assert luma.shape[:2] == (3, 360)
+    assert blue.shape == red.shape == (3, luma.shape[1] // 2, luma.shape[2] // 2)
+    detail = cv2.absdiff(luma[1], cv2.GaussianBlur(luma[1], (0, 0), 3))
+    assert (detail > 3).mean() > 0.02
+    assert np.array_equal(drawn_scene(np.random.default_rng(seed), 3)[0], luma)
 
 
 def test_schedule() -> None:

@@ -12,11 +12,13 @@ import numpy as np
 from .clips import ClipFile, data_folder, is_validation
 from .codec import CODECS, Planes, _raw_input, _run, decode, pack_i420
 from .composite import rgb_to_ycbcr
+from .drawn_scenes import drawn_scene
 from .textdata import Line, Scene, draw_scene, harder_look, random_look, tonal_look
 
 MAX_FRAMES = 110
 HARD = 1000  # clips of this number and above
 TONAL = 2000  # clips of this number and above: many lines are close to what they lie over
+DRAWN = 3000  # clips of this number and above: a third of them drawn scenes, as many without any line
 WEAK_SCRIPTS = ("devanagari", "arabic", "japanese", "hebrew")  # those of which most was missed by a first training
 
 
@@ -141,16 +143,17 @@ def load(path: Path) -> Pooled:
 def render(index: int, folder: Path, clips: list[ClipFile], photos: list[Path]) -> Path:
     """Draw and write clip number `index` of the training pool; the same in every run.
 
-    Harder looks from `HARD` on, those close to their ground from `TONAL` on.
+    Harder looks from `HARD` on, those close to their ground from `TONAL` on, drawn scenes from `DRAWN` on.
     """
     rng = np.random.default_rng([4, index])
-    planes = background(rng, clips, photos)
+    planes = drawn_scene(rng) if index >= DRAWN and rng.random() < 0.33 else background(rng, clips, photos)
     look = content = None
     if index >= TONAL:
+        tonal, clean = (0.5, 0.2) if index < DRAWN else (0.35, 0.35)
         chance = rng.random()
-        if 0.5 <= chance < 0.7:
+        if tonal <= chance < tonal + clean:
             content = "clean"  # what looks for faint lines sees them in bottles and pillows, too
-        elif chance < 0.5:
+        elif chance < tonal:
             height, width = planes[0].shape[1:]
             look, content = random_look(rng, width, height), "lines"
             ground = float(np.median(planes[0][:, height * 3 // 4 :, width // 5 : width * 4 // 5]))
