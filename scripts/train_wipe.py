@@ -41,6 +41,7 @@ from vswipe.training.wipe_set import (
     SampleSet,
     apply,
     batch_of,
+    choice_loss,
     crop_of,
     loss_of,
     squared_error,
@@ -63,6 +64,7 @@ class Settings:
     decay: float = 0.998  # of the averaged weights
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
+    choice: float = 0.1  # share of `choice_loss`
     half: str = "bf16"
     seed: int = 1
     minutes: float = 60.0
@@ -168,6 +170,8 @@ class Trainer:
         with torch.no_grad():
             base = apply(batch, torch.zeros_like(logits), torch.zeros_like(residual))
         total, terms = loss_of(batch, apply(batch, logits, residual), base)
+        choice = choice_loss(batch, logits)
+        total = total + settings.choice * choice
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
@@ -175,7 +179,7 @@ class Trainer:
             self.optimizer.step()
             self.average.update(self.net)
         self.step += 1
-        return {"total": float(total.detach()), "norm": float(norm), **terms}
+        return {"total": float(total.detach()), "norm": float(norm), "choice": float(choice.detach()), **terms}
 
     def averaged(self) -> nn.Module:
         """A copy of the network with the averaged weights, ready to run."""

@@ -14,6 +14,7 @@ from vswipe.training.wipe_set import (
     SampleSet,
     apply,
     batch_of,
+    choice_loss,
     crop_of,
     is_held_out,
     loss_of,
@@ -82,6 +83,26 @@ def test_the_score_is_that_of_the_colours(folder: Path) -> None:
     error, number = squared_error(batch, output)
     blue, green, red = 3 * (1.164 + 2.017), 3 * (1.164 - 0.392 - 0.813), 3 * (1.164 + 1.596)
     assert float(error.sum() / number.sum()) == pytest.approx((blue**2 + green**2 + red**2) / 3, rel=1e-3)
+
+
+def test_the_better_candidate_is_to_be_chosen(folder: Path) -> None:
+    """Also where its weight is next to nothing, and no candidate that is not there."""
+    batch = batch_of([crop_of(s, None, SIZE) for s in SampleSet(folder, False).windows["00000_sub_noise.npz"][:1]])
+    truth = batch.truth[0]
+    batch.values[0] = torch.stack([truth, truth + 20, truth + 20, truth + 20], 1)
+    batch.logits[0] = torch.tensor([-9.0, 0.0, 0.0, -torch.inf])[None, :, None, None].expand(1, 4, *SIZE)
+    logits = torch.zeros(1, 4, *SIZE, requires_grad=True)
+    before = choice_loss(batch, logits)
+    before.backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    inside = batch.hole[0][0, 0] > 0
+    pull = logits.grad[0][:, inside].sum(1)
+    assert pull[0] < -0.5
+    assert pull[3] == 0
+    right = torch.zeros(1, 4, *SIZE)
+    right[:, 0], right[:, 1:3] = 14, -14
+    assert choice_loss(batch, right) < 0.2 * before
 
 
 def test_some_steps_lower_the_loss(folder: Path) -> None:

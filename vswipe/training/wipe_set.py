@@ -280,6 +280,8 @@ def apply(batch: Batch, logits: Tensor, residual: Tensor) -> list[Tensor]:
 
 _NOISE = 1.0  # levels: errors below this size are the coding's
 _GRADIENT, _CHROMA, _WORSE = 0.25, 0.5, 0.5
+_ALIKE = 2.0  # levels: candidates whose errors differ by less are about as good
+_FAR_APART = 16.0  # levels; one bad candidate must not count for a hundred pixels
 
 
 def loss_of(batch: Batch, output: list[Tensor], base: list[Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -302,6 +304,32 @@ def loss_of(batch: Batch, output: list[Tensor], base: list[Tensor]) -> tuple[Ten
                  "worse": float((second > 1.02).float().mean()),
                  "base": float((over(before, 1) / (over(before, 1) + _NOISE * count)).mean())}  # fmt: skip
     return total, terms
+
+
+def choice_loss(batch: Batch, logits: Tensor) -> Tensor:
+    """How far the weights of luma are from those that the candidates' true errors ask for.
+
+    The error of a mix tells a candidate of little weight next to nothing; this tells it as much as any other. Pixels
+    count by how far the candidates' errors lie apart, for where all are alike there is nothing to choose.
+
+    Args:
+        batch: candidates and truth.
+        logits: (B, M, h, w), the network's corrections.
+
+    Returns:
+        Mean Kullback-Leibler divergence, weighted.
+    """
+    candidates = torch.cat([batch.values[0][:, :, 0], batch.spatial[0]], 1)
+    with_own = torch.cat([batch.logits[0] + logits, batch.own[0]], 1)
+    there = torch.isfinite(with_own)
+    errors = torch.where(there, (candidates - batch.truth[0]).abs(), torch.inf)
+    wanted = torch.softmax(-errors / _ALIKE, 1)
+    apart = torch.where(there, errors, 0.0).amax(1) - errors.amin(1)
+    share = apart.clamp(max=_FAR_APART) * batch.hole[0][:, 0]
+    given = torch.log_softmax(with_own, 1)
+    # 0 log 0 = 0: what is not there is neither wanted nor given.
+    divergence = torch.where(there, wanted * (wanted.clamp(min=1e-6).log() - given), 0.0).sum(1)
+    return (share * divergence).sum() / share.sum().clamp(min=1.0)
 
 
 def _gradient(error: Tensor) -> Tensor:
