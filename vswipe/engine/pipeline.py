@@ -19,6 +19,7 @@ import torch
 
 from vswipe import nets
 from vswipe.engine import heap
+from vswipe.engine.flowfill import MotionFill
 from vswipe.engine.hole import Hole, make_hole
 from vswipe.engine.netfill import NetFill, NetSettings
 from vswipe.engine.picture import Frame, PictureFormat, Report
@@ -69,6 +70,7 @@ class Pipeline:
         self.fusion: Fusion | None = None
         if settings.model == WIPE:
             self.fusion = WipeFill(nets.create(WIPE, settings.weights or "auto"), self.device, settings.fp16)
+        self.motion: MotionFill | None = None
         reach = 0 if self.network is None else self.network.reach
         self.plan = WindowPlan(num_frames, settings.radius, min(settings.radius, FIRST_RADIUS), network_reach=reach)
         self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after
@@ -119,7 +121,7 @@ class Pipeline:
             with self.clock("masks"):
                 list(self._pool.map(lambda n: self._thumbnail(n, frames, holes), numbers))
             for rect in rects:
-                view = RegionView(self.fmt, rect, self.factor, frames, holes, self.ring)
+                view = RegionView(self.fmt, rect, self.factor, frames, holes, self.ring, self.motion)
                 job = RegionJob(
                     view,
                     self.plan,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vswipe.engine.colour import RegionColour
+from vswipe.engine.flowfill import MotionFill, Pair, on_grid
 from vswipe.engine.hole import GROWN, Hole
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.region import Rect
@@ -54,6 +55,7 @@ class RegionView:
         frames: the window's frames.
         holes: the window's holes, whole frame, None when there is nothing to erase.
         ring: where computed values are kept.
+        motion: betters the completion of the second pass's motion.
     """
 
     fmt: PictureFormat
@@ -62,6 +64,7 @@ class RegionView:
     frames: Mapping[int, Frame]
     holes: Mapping[int, Hole | None]
     ring: FrameRing
+    motion: MotionFill | None = None
     groups: list[Planes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -205,9 +208,15 @@ class RegionView:
         def compute() -> np.ndarray:
             first, second = picture(n), picture(n + 1)
             quick = kind == "flow1"
-            forward, backward = grid_flow(first, second, GRID, quick), grid_flow(second, first, GRID, quick)
-            forward = complete_flow(forward, self._guard(n))
-            backward = complete_flow(backward, self._guard(n + 1))
+            measured = grid_flow(first, second, GRID, quick), grid_flow(second, first, GRID, quick)
+            guards = self._guard(n), self._guard(n + 1)
+            forward, backward = (complete_flow(flow, guard) for flow, guard in zip(measured, guards, strict=True))
+            if self.motion is not None and not quick:
+                size = guards[0].shape
+                pictures = on_grid(first, size), on_grid(second, size)
+                valid = self.basics(n)["valid"][..., 0], self.basics(n + 1)["valid"][..., 0]
+                pair = Pair(n, self.rect, pictures, measured, (forward, backward), guards, valid)
+                forward, backward = self.motion.complete(pair)
             out = np.empty((2, *forward.shape[:-1], 3), np.float32)
             for k in range(forward.shape[0]):
                 out[0, k, ..., :2], out[1, k, ..., :2] = forward[k], backward[k]

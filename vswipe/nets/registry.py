@@ -58,6 +58,7 @@ REGISTRY: dict[str, Entry] = {
         sha256="c652e64f961fd4c913bcd2e93a443feb7537ea036a1e6e6a7872ba6c515379b1",
         published=("detext_trial.pth", "infer_model.pth"),
     ),
+    "flow": Entry("flow:Flow", weights="flow_v1.safetensors"),
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",

@@ -20,7 +20,8 @@ class Spec:
         mask_free: the network takes no mask: `masks` is None and the raw output is returned.
         base: the network wants `base`, the hole already filled by simpler means, and predicts a residual on it.
         kind: "memory": frames one by one, each reading a memory of reference frames (`encode`, `remember`, `complete`);
-            "window": all frames of a window at once (`encode`, `transform`, `render`); "recurrent": frames in order.
+            "window": all frames of a window at once (`encode`, `transform`, `render`); "recurrent": frames in order;
+            "fusion" and "flow": they serve the copy stage.
         window: frames that are worked on together, unless kind is "memory"; neighbouring windows overlap by half.
     """
 
@@ -32,7 +33,7 @@ class Spec:
     shots: int = 1
     mask_free: bool = False
     base: bool = False
-    kind: Literal["memory", "window", "recurrent", "fusion"] = "memory"
+    kind: Literal["memory", "window", "recurrent", "fusion", "flow"] = "memory"
     window: int = 1
 
     def check_size(self, height: int, width: int) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -189,9 +190,20 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:
-    """Window number `index`: its name and samples. Every clip comes once before any comes twice."""
-    rng = np.random.default_rng([11, index])
+@dataclass(frozen=True)
+class Drawn:
+    """A window with marks: its name, what is seen, what lies under them, (T, H, W) where they are, and by how much the
+    mask is grown."""
+
+    name: str
+    source: Planes
+    truth: Planes
+    mask: np.ndarray
+    dilate: int
+
+
+def draw_window(rng: np.random.Generator, index: int, clips: list[ClipFile], photos: list[Path]) -> Drawn:
+    """Window number `index`. Every clip comes once before any comes twice."""
     kind = str(rng.choice([k for k, _ in KINDS], p=[p for _, p in KINDS]))
     if rng.random() < PHOTO_SHARE:
         path = photos[int(rng.integers(len(photos)))]
@@ -208,8 +220,14 @@ def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, li
     source = drawn.planes
     if rng.random() < CODED_SHARE:
         source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")
-    dilate = 1 if rng.random() < 0.7 else 2
-    return f"{kind}_{name}", record(source, truth, drawn.mask, rng, dilate)
+    return Drawn(f"{kind}_{name}", source, truth, drawn.mask, 1 if rng.random() < 0.7 else 2)
+
+
+def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:
+    """Window number `index`: its name and samples."""
+    rng = np.random.default_rng([11, index])
+    window = draw_window(rng, index, clips, photos)
+    return window.name, record(window.source, window.truth, window.mask, rng, window.dilate)
 
 
 def save(path: Path, samples: list[Sample]) -> None:
@@ -234,7 +252,10 @@ def load(path: Path) -> list[Sample]:
     return [out[i] for i in sorted(out)]
 
 
-def make_many(folder: Path, minutes: float, first: int = 0) -> None:
+Make = Callable[[int, list[ClipFile], list[Path]], tuple[str, list[Sample]]]
+
+
+def make_many(folder: Path, minutes: float, first: int = 0, make: Make = make) -> None:
     """Make windows of the training part, from number `first` on, until the time is spent."""
     clips, photos = find_clips("train"), find_pictures("train")
     if not clips or not photos:
@@ -249,19 +270,25 @@ def make_many(folder: Path, minutes: float, first: int = 0) -> None:
         index += 1
 
 
+def noise_window(index: int) -> Drawn:
+    """A few frames of drifting noise with a bar across."""
+    rng = np.random.default_rng([13, index])
+    still = cv2.resize(rng.uniform(40, 180, (16, 20)).astype(np.float32), (112, 88), interpolation=cv2.INTER_CUBIC)
+    luma = np.stack([to_bytes(still[t : t + 80, t : t + 104]) for t in range(8)])
+    chroma = np.full((8, 40, 52), 128, np.uint8)
+    mask = np.zeros(luma.shape, np.uint8)
+    for t in range(8):
+        mask[t, 36:44, 20 + 4 * t : 40 + 4 * t : 6] = 1
+    source = (np.where(mask > 0, 235, luma).astype(np.uint8), chroma, chroma)
+    return Drawn("noise", source, (luma, chroma, chroma.copy()), mask, 1)
+
+
 def make_noise(folder: Path, windows: int = 4) -> None:
     """Windows of drifting noise with a bar across: for smoke runs and tests."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(windows):
-        rng = np.random.default_rng([13, index])
-        still = cv2.resize(rng.uniform(40, 180, (16, 20)).astype(np.float32), (112, 88), interpolation=cv2.INTER_CUBIC)
-        luma = np.stack([to_bytes(still[t : t + 80, t : t + 104]) for t in range(8)])
-        chroma = np.full((8, 40, 52), 128, np.uint8)
-        truth = (luma, chroma, chroma.copy())
-        mask = np.zeros(luma.shape, np.uint8)
-        for t in range(8):
-            mask[t, 36:44, 20 + 4 * t : 40 + 4 * t : 6] = 1
-        source = (np.where(mask > 0, 235, luma).astype(np.uint8), *truth[1:])
+        window = noise_window(index)
+        samples = record(window.source, window.truth, window.mask, np.random.default_rng([13, index, 1]))
         # The last one is of a name that is held out.
         name = "noise-d" if index == windows - 1 else "noise"
-        save(folder / f"{index:05d}_sub_{name}.npz", record(source, truth, mask, rng))
+        save(folder / f"{index:05d}_sub_{name}.npz", samples)

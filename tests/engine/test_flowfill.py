@@ -1,0 +1,114 @@
+"""Learned completion of motion in the engine: untrained nothing changes, trained it is used under the guard only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vswipe.engine.flowfill import FlowFill, Pair
+from vswipe.engine.picture import Frame, PictureFormat
+from vswipe.engine.pipeline import Pipeline
+from vswipe.engine.region import Rect
+from vswipe.engine.settings import Settings
+from vswipe.nets import create
+from vswipe.training import flow_data
+from vswipe.training.flow_set import PairSet, batch_of, crop_of, errors, loss_of
+
+CPU = torch.device("cpu")
+
+
+def pair(guarded: bool = True) -> Pair:
+    rng = np.random.default_rng(0)
+    size = (30, 44)
+    guard = np.zeros(size, np.uint8)
+    guard[10:20, 16:30] = guarded
+
+    def motion(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+        first, second = rng.normal(0, 0.5, (2, *shape, *size, 2)).astype(np.float32)
+        return first, second
+
+    pictures = tuple(rng.uniform(20, 200, (2, *size)).astype(np.float32))
+    valid = (1 - guard).astype(np.float32)
+    return Pair(0, Rect(0, 0, 60, 88), pictures, motion(), motion(2), (guard, guard), (valid, valid))
+
+
+def biased() -> Any:
+    net = create("flow")
+    net.last.bias.data[2] = 1.0
+    return net
+
+
+def test_motion_changes_under_the_guard_only() -> None:
+    given = pair()
+    same = FlowFill(create("flow"), CPU, False).complete(given)
+    changed = FlowFill(biased(), CPU, False).complete(given)
+    for before, untrained, after, guard in zip(given.completed, same, changed, given.guards, strict=True):
+        assert np.array_equal(untrained, before)
+        assert np.array_equal(after[1], before[1])
+        assert np.array_equal(after[0][guard == 0], before[0][guard == 0])
+        assert (after[0][guard > 0][..., 0] > before[0][guard > 0][..., 0]).all()
+    nothing = pair(guarded=False)
+    assert FlowFill(biased(), CPU, False).complete(nothing) is nothing.completed
+
+
+def test_the_copy_stage_uses_it() -> None:
+    """A trained network reaches the frames; an untrained one is the copy stage bit for bit."""
+    rng = np.random.default_rng(1)
+    art = cv2.resize(rng.uniform(0, 255, (40, 50)).astype(np.float32), (200, 160), interpolation=cv2.INTER_CUBIC)
+    luma = [np.clip(art[2 * n : 2 * n + 80, 3 * n : 3 * n + 112], 0, 255).astype(np.uint8) for n in range(7)]
+    mask = np.zeros((80, 112), np.uint8)
+    mask[36:46, 30:70] = 1
+    fmt = PictureFormat(112, 80, "GRAY", 8)
+
+    def erased(net: Any) -> list[np.ndarray]:
+        pipeline = Pipeline(fmt, 7, Settings())
+        if net is not None:
+            pipeline.motion = FlowFill(net, CPU, False)
+        out = [plane.copy() for plane in luma]
+        frames = {n: Frame(n, (plane,), {}) for n, plane in enumerate(luma)}
+        pipeline.render(0, 7, frames, dict.fromkeys(range(7), mask), lambda n: (out[n],))
+        return out
+
+    plain, untrained, trained = erased(None), erased(create("flow")), erased(biased())
+    assert all(np.array_equal(a, b) for a, b in zip(plain, untrained, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(plain, trained, strict=True))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("flow")
+    torch.set_num_threads(1)
+    flow_data.make_noise(path, 2)
+    return path
+
+
+def test_samples_hold_the_clean_motion(folder: Path) -> None:
+    """The noise drifts by one pixel, half a cell, per frame; the second picture read along it is the first."""
+    (samples,) = PairSet(folder, False).windows.values()
+    batch = batch_of([crop_of(sample, None) for sample in samples])
+    inside = batch.guard.expand_as(batch.truth) > 0
+    assert torch.allclose(batch.truth.abs()[inside].mean(), torch.tensor(0.5), atol=0.1)
+    assert float(errors(batch, batch.truth)[1].mean()) < 0.6 * float(errors(batch, 0 * batch.truth)[1].mean())
+    assert float(errors(batch, batch.truth)[0].max()) < 0.02
+
+
+def test_some_steps_lower_the_loss(folder: Path) -> None:
+    torch.manual_seed(0)
+    batch = PairSet(folder, False).batch(np.random.default_rng(1), 4)
+    net = create("flow", width=0.34).train()
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(16):
+        total, terms = loss_of(batch, net(batch.planes, batch.measured, batch.affine))
+        if not losses:
+            assert terms["hole"] == pytest.approx(terms["base"])
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.9 * losses[0]

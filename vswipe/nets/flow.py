@@ -1,0 +1,146 @@
+"""Learned completion of the motion inside a hole.
+
+The copy stage knows three motions there: the one measured on the first pass's pictures ("measured"), whose inside is as
+good as those are, and two completions of what surrounds the hole, diffused and affine. None wins on every clip, and a
+mix of copies cannot mend what all of them get wrong. The network sees the three, how well each agrees with the pictures
+and with the way back, and says per cell how much of the first and third to take in place of the second, and what is
+missing in all.
+
+Untrained it gives the diffused completion itself. A small U-Net (Ronneberger et al., MICCAI 2015,
+https://arxiv.org/abs/1505.04597), on the grid of cells on which the copy stage traces. What it learns from is the
+motion of the same pictures without marks.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vswipe.nets._blocks import SLOPE, he_init, scaled
+from vswipe.nets.spec import Spec
+from vswipe.ops.flow import round_trip_error
+
+MULTIPLE = 4
+PLANES = 16
+X_PLANES, Y_PLANES = (9, 11), (10, 12)
+"""Which planes of a description change their sign when the picture is mirrored."""
+
+_WIDTHS = (24, 40, 64)
+_DILATIONS = (1, 2, 4, 8)
+_LARGEST_SHARE = 1.5  # of another motion; beyond 1 it leads away from the diffused one
+_SURE = 0.25  # cells that even an undoubted motion may be moved by
+_CELLS = 17  # side of the box that brightness and contrast are taken over
+_CONTRAST_FLOOR = 3.0  # levels
+_CLIP = 4.0
+
+
+class Flow(nn.Module):
+    """Corrections of the completed motion.
+
+    Args:
+        width: multiplies all channel counts.
+        bottom: channels at a quarter of the resolution.
+        depth: dilated convolutions there.
+    """
+
+    spec = Spec("flow", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="flow")
+
+    def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4) -> None:
+        super().__init__()
+        self.options = {"width": width, "bottom": bottom, "depth": depth}
+        a, b, c = (scaled(channels, width) for channels in (*_WIDTHS[:2], bottom))
+        self.enter = nn.Conv2d(PLANES, a, 3, padding=1)
+        self.full = nn.Conv2d(a, a, 3, padding=1)
+        self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
+        self.middle = nn.Conv2d(b, b, 3, padding=1)
+        self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
+        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
+        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in dilations)
+        self.up2 = nn.Conv2d(c, b, 1)
+        self.middle_out = nn.Conv2d(b, b, 3, padding=1)
+        self.up1 = nn.Conv2d(b, a, 1)
+        self.full_out = nn.Conv2d(a, a, 3, padding=1)
+        self.last = nn.Conv2d(a, 4, 3, padding=1)
+        he_init(self)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, planes: Tensor, measured: Tensor, affine: Tensor) -> Tensor:
+        """What to add to the diffused motion.
+
+        Args:
+            planes: (B, 16, H, W), what `describe` gives; H and W multiples of 4.
+            measured, affine: (B, 2, H, W) cells, these motions minus the diffused one.
+
+        Returns:
+            (B, 2, H, W) cells.
+
+        Raises:
+            ValueError: sizes do not fit.
+        """
+        self.spec.check_size(*planes.shape[-2:])
+        x = act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
+        x = full = act(self.full(x))
+        x = act(self.down1(x))
+        x = middle = act(self.middle(x))
+        x = act(self.down2(x))
+        for layer in self.wide:
+            x = x + act(layer(x))
+        x = act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
+        x = act(self.middle_out(x))
+        x = act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
+        x = self.last(act(self.full_out(x))).float()
+        shares = _LARGEST_SHARE * torch.tanh(x[:, :2] / _LARGEST_SHARE)
+        doubt = _SURE + measured.abs() + affine.abs()
+        return shares[:, :1] * measured + shares[:, 1:] * affine + doubt * torch.tanh(x[:, 2:])
+
+
+def act(x: Tensor) -> Tensor:
+    """Leaky, as in `nets.wipe`."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def describe(
+    first: np.ndarray,
+    second: np.ndarray,
+    there: np.ndarray,
+    back: np.ndarray,
+    guard: np.ndarray,
+    valid: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """What the network sees of a pair of frames, in one direction.
+
+    Args:
+        first, second: (H, W) float32 levels, the first pass's pictures on the grid.
+        there: (3, H, W, 2) float32 cells, from `first` to `second`: measured, diffused, affine.
+        back: the same from `second` to `first`.
+        guard: (H, W) uint8 of `first`, where the motion cannot be trusted.
+        valid: (H, W) float32 visible share of `first`'s and of `second`'s cells.
+
+    Returns:
+        (16, H, W) float32: guard, visible shares of both ends, differences of the pictures (3) and of the way back (3)
+        along each motion, measured and affine minus diffused (x, y, x, y), size of the motion, picture, contrast.
+    """
+    height, width = first.shape
+    mean = cv2.blur(first, (_CELLS, _CELLS))
+    contrast = np.sqrt(np.maximum(cv2.blur(first * first, (_CELLS, _CELLS)) - mean * mean, 0)) + _CONTRAST_FLOOR
+    out = np.empty((PLANES, height, width), np.float32)
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    grid = np.stack([columns, rows], -1)
+    out[0], out[1] = guard, valid[0]
+    out[2] = cv2.remap(valid[1], grid + there[1], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    for k in range(3):
+        seen = cv2.remap(second, grid + there[k], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        out[3 + k] = 3 * (seen - first) / contrast
+        out[6 + k] = np.log1p(4 * round_trip_error(there[k], back[k]))
+    for at, k in ((9, 0), (11, 2)):
+        apart = there[k] - there[1]
+        out[at : at + 2] = np.moveaxis(np.arcsinh(4 * apart) / 2, 2, 0)
+    out[13] = np.log1p(np.hypot(there[1][..., 0], there[1][..., 1]))
+    out[14] = 1.5 * (first - mean) / contrast
+    out[15] = np.log(contrast / 10)
+    return np.clip(out, -_CLIP, _CLIP, out=out)
