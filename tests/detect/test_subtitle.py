@@ -155,14 +155,25 @@ def test_working_frames(family: str, dtype: type, level: float) -> None:
     assert np.abs(frame.chroma.astype(int) - 128).max() <= 1
 
 
+def event(bounds: tuple[int, int, int, int], first: int, last: int, score: float, cut_off: bool = False,
+          **facts: float) -> Event:  # fmt: skip
+    left, top, right, bottom = bounds
+    strokes = np.ones((bottom - top, right - left), np.float32)
+    known = {"switch": 0.0, "change": 0.5, **facts}
+    return Event(first, last, left, top, strokes, strokes < 0, score, "dialogue", bounds, cut_off, known)
+
+
 def test_an_unsure_part_goes_with_its_line() -> None:
-    """A smudge of the scene beside a line belongs to it, but not before and after it."""
-
-    def event(bounds: tuple[int, int, int, int], first: int, last: int, score: float) -> Event:
-        left, top, right, bottom = bounds
-        strokes = np.ones((bottom - top, right - left), np.float32)
-        return Event(first, last, left, top, strokes, strokes < 0, score, "dialogue", bounds, False, {})
-
+    """A smudge of the scene beside a line belongs to it, but not before and after it, and not if it moves."""
     line, part = event((60, 150, 200, 164), 12, 33, 0.9), event((206, 152, 216, 160), 4, 35, 0.1)
     assert spans(choose([line, part], DetectorSettings(), SIZE)) == [(12, 33), (12, 33)]
     assert spans(choose([part], DetectorSettings(), SIZE)) == []
+    leaves = event((206, 152, 216, 160), 4, 35, 0.1, change=2.0)
+    assert spans(choose([line, leaves], DetectorSettings(), SIZE)) == [(12, 33)]
+
+
+def test_a_piece_at_the_clip_s_end_must_come_or_go() -> None:
+    place = (60, 150, 200, 164)
+    assert spans(choose([event(place, 0, 3, 0.9, cut_off=True, switch=1.0)], DetectorSettings(), SIZE)) == [(0, 3)]
+    assert spans(choose([event(place, 0, 3, 0.9, cut_off=True)], DetectorSettings(), SIZE)) == []
+    assert spans(choose([event(place, 0, 7, 0.9, cut_off=True)], DetectorSettings(), SIZE)) == [(0, 7)]

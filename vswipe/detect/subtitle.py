@@ -33,6 +33,10 @@ TALLEST = 0.36
 STROKE = 0.25
 """Pooled probability that makes a stroke."""
 
+_CHANGE = 0.7
+"""Log of how many times more than a line's a part's strokes may change from frame to frame: both lie over the picture,
+and what moves with the picture is none of them."""
+
 _BESIDE = 0.2  # share of the certainty asked for that a part beside a sure line needs
 
 Region = tuple[int, int, int, int]
@@ -159,7 +163,8 @@ def choose(events: Sequence[Event], settings: DetectorSettings, size: WorkingSiz
     def wanted(event: Event) -> bool:
         length = event.last - event.first + 1
         # What the clip begins or ends in may be short, but one or two frames are more often noise.
-        long_enough = length >= settings.min_frames or (event.cut_off and length >= min(3, settings.min_frames))
+        comes_or_goes = event.cut_off and event.facts["switch"] > 0
+        long_enough = length >= settings.min_frames or (comes_or_goes and length >= min(3, settings.min_frames))
         return long_enough and event.kind in settings.classes and _inside(event, settings.regions, size)
 
     sure = [e for e in events if e.score >= settings.threshold]
@@ -186,6 +191,8 @@ def _together(part: Event, line: Event, sure: bool) -> bool:
     what is sure by itself may be as tall as two more rows of the same text."""
     shared = min(part.last, line.last) - max(part.first, line.first) + 1
     if shared * 2 < part.last - part.first + 1:
+        return False
+    if not sure and part.facts["change"] > line.facts["change"] + _CHANGE:
         return False
     a, b = part.bounds, line.bounds
     height = b[3] - b[1]

@@ -15,6 +15,7 @@ _LOW, _HIGH = 0.3, 0.6  # of the network's probability: what may belong to a row
 _GAP = (0.045, 0.008)  # across and down, shares of the height: strokes closer than this belong to one row
 _LEAST_STROKES = 25  # pixels above _HIGH
 _OVERLAP = 0.3  # intersection over union of two rows' strokes that may be one line
+_PAIRS = 12  # of neighbouring frames that tell how much a track changes
 _ALIKE = 0.55  # correlation of their looks that makes them one
 
 
@@ -90,6 +91,7 @@ class Track:
         left, top, right, bottom: of the pooled crops, right and bottom excluded.
         strokes: (h, w) float32, probability pooled over the keys.
         box: (h, w) float32, the same for the plate.
+        change: levels by which its strokes change from frame to frame while it stands.
     """
 
     keys: list[int] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Track:
     bottom: int = 0
     strokes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     box: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    change: float = 0.0
 
 
 def alike(a: Row, b: Row, first: np.ndarray, second: np.ndarray) -> float:
@@ -206,4 +209,15 @@ def find_span(track: Track, evidence: Mapping[int, Evidence], lumas: Mapping[int
     # in which it is faint say nothing.
     span = [n for n in evidence if track.first.n <= n <= track.last.n and presence(n) > 0.7] or shown
     pool(track, evidence, span)
+    track.change = _change(track, lumas)
     return True
+
+
+def _change(track: Track, lumas: Mapping[int, np.ndarray]) -> float:
+    """Levels by which a placed track's strokes change from frame to frame; 0 where it stands in one only."""
+    part, core = np.s_[track.top : track.bottom, track.left : track.right], track.strokes >= 0.5
+    pairs = [n for n in range(track.first.n, track.last.n) if n in lumas and n + 1 in lumas]
+    if not pairs or not core.any():
+        return 0.0
+    pairs = pairs[:: max(1, len(pairs) // _PAIRS)]
+    return float(np.mean([cv2.absdiff(lumas[n][part], lumas[n + 1][part])[core].mean() for n in pairs]))
