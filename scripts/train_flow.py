@@ -12,6 +12,7 @@ counts all of its parts. A tenth of the training families only measures; validat
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -149,17 +150,9 @@ class Trainer:
             for what, more in {"base": torch.zeros_like(added), "measured": batch.measured,
                                "affine": batch.affine, "net": added}.items():  # fmt: skip
                 length, seen = errors(batch, batch.diffused + more * batch.guard)
-                row[what] = {
-                    "cells": float(length.mean()),
-                    "levels": float(seen.mean()),
-                    "psnr": float(20 * torch.log10(255 / seen).mean()),
-                }
+                row[what] = {"cells": float(length.mean()), "levels": float(seen.mean())}
             gathered.setdefault(name.split("_")[1], []).append(row)
-        return {
-            kind: {what: {key: float(np.mean([row[what][key] for row in rows])) for key in rows[0][what]}
-                   for what in rows[0]} | {"windows": len(rows)}
-            for kind, rows in sorted(gathered.items())
-        }  # fmt: skip
+        return {kind: _means(rows) for kind, rows in sorted(gathered.items())}
 
     def _note(self, what: dict[str, Any]) -> None:
         entry = {"step": self.step, "seconds": round(self.clock.seconds, 1),
@@ -189,6 +182,15 @@ class Trainer:
         self.average.state, self.average.steps = state["average"], state["average_steps"]
         self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
         self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
+
+
+def _means(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Over windows; with the mean difference in dB below 255, which the curve shows."""
+    out: dict[str, Any] = {"windows": len(rows)}
+    for what in rows[0]:
+        mean = {key: float(np.mean([row[what][key] for row in rows])) for key in rows[0][what]}
+        out[what] = {**mean, "psnr": 20 * math.log10(255 / max(mean["levels"], 0.1))}
+    return out
 
 
 def export(run: Path, to: Path) -> None:

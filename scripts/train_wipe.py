@@ -64,7 +64,7 @@ class Settings:
     decay: float = 0.998  # of the averaged weights
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
-    choice: float = 0.1  # share of `choice_loss`
+    choice: float = 0.05  # share of `choice_loss`
     half: str = "bf16"
     seed: int = 1
     minutes: float = 60.0

@@ -59,8 +59,12 @@ def weights(folder: Path, std: float = 0.0, seed: int = 1) -> str:
 
 
 def erase(fmt: PictureFormat, frames: Sequence[Frame], masks: Sequence[np.ndarray | None],
-          order: Sequence[int] | None = None, **settings: object) -> dict[int, tuple[np.ndarray, ...]]:  # fmt: skip
+          order: Sequence[int] | None = None, motion: bool = True,
+          **settings: object) -> dict[int, tuple[np.ndarray, ...]]:  # fmt: skip
+    """All changed frames. Without `motion` the copies are those of the copy stage: test_flowfill.py has the rest."""
     pipeline = Pipeline(fmt, len(frames), Settings(radius=4, **settings))  # type: ignore[arg-type]
+    if not motion:
+        pipeline.motion = None
     out: dict[int, tuple[np.ndarray, ...]] = {}
 
     def writable(n: int) -> tuple[np.ndarray, ...]:
@@ -81,7 +85,7 @@ def test_untrained_it_is_the_copy_stage_and_trained_it_only_writes_in_the_hole(
 ) -> None:
     frames, masks = draw(fmt, 4 if fmt.height > 200 else LENGTH)
     plain = erase(fmt, frames, masks)
-    same = erase(fmt, frames, masks, model="wipe", weights=weights(tmp_path))
+    same = erase(fmt, frames, masks, motion=False, model="wipe", weights=weights(tmp_path))
     other = erase(fmt, frames, masks, model="wipe", weights=weights(tmp_path, 0.2))
     mask = cv2.dilate(masks[0], cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     assert set(plain) == set(same) == set(other)
@@ -138,7 +142,7 @@ def test_samples_and_blocks_lie_where_they_should(fmt: PictureFormat, monkeypatc
     for by_logits in (True, False):
         net = Spoken(by_logits)
         monkeypatch.setattr("vswipe.nets.create", lambda *_, net=net: net)
-        results.append(erase(fmt, frames, masks, model="wipe", weights="-"))
+        results.append(erase(fmt, frames, masks, motion=False, model="wipe", weights="-"))
         shown = net.seen[0]
     for n in results[0]:
         apart = np.abs(results[0][n][0].astype(float) - results[1][n][0])[grown > 0] / fmt.level
@@ -183,6 +187,7 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     mask[36:44, 10:390] = 1
     masks = [None if m is None else mask for m in masks]
     settings = {"model": "wipe", "weights": weights(tmp_path, 0.05)}
+    settings |= {"motion": False}
     plain, whole = erase(fmt, frames, masks), erase(fmt, frames, masks, **settings)
     calls = []
     run = WipeFill._call

@@ -12,8 +12,8 @@ from vswipe.nets.registry import REGISTRY
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 OURS = sorted(name for name, entry in REGISTRY.items() if (MODELS / entry.weights).is_file())
-# Others than these: wipe corrects weights (tests/nets/test_wipe.py), autosttn is told no hole.
-FILLING = [name for name in OURS if name not in ("wipe", "autosttn")]
+# Others than these: wipe corrects weights (tests/nets/test_wipe.py), flow motion, autosttn is told no hole.
+FILLING = [name for name in OURS if name not in ("wipe", "flow", "autosttn")]
 
 
 @pytest.mark.parametrize("name", OURS)

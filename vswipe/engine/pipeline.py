@@ -19,7 +19,7 @@ import torch
 
 from vswipe import nets
 from vswipe.engine import heap
-from vswipe.engine.flowfill import MotionFill
+from vswipe.engine.flowfill import FlowFill, MotionFill
 from vswipe.engine.hole import Hole, make_hole
 from vswipe.engine.netfill import NetFill, NetSettings
 from vswipe.engine.picture import Frame, PictureFormat, Report
@@ -39,6 +39,7 @@ FIRST_RADIUS = 4  # frames on each side in the first pass
 RING_BYTES = 320 << 20
 COPY = "copy"  # the model without a network
 WIPE = "wipe"  # the network that corrects the mix of the copies; the others fill what no other frame shows
+FLOW = "flow"  # the one that betters the motion by which WIPE's copies are made
 
 
 class Pipeline:
@@ -68,9 +69,10 @@ class Pipeline:
         self.ring = FrameRing(RING_BYTES)
         self.network = None if settings.model in (COPY, WIPE) else self._load_network(num_frames)
         self.fusion: Fusion | None = None
+        self.motion: MotionFill | None = None
         if settings.model == WIPE:
             self.fusion = WipeFill(nets.create(WIPE, settings.weights or "auto"), self.device, settings.fp16)
-        self.motion: MotionFill | None = None
+            self.motion = FlowFill(nets.create(FLOW, "auto"), self.device, settings.fp16)
         reach = 0 if self.network is None else self.network.reach
         self.plan = WindowPlan(num_frames, settings.radius, min(settings.radius, FIRST_RADIUS), network_reach=reach)
         self.chunk, self.before, self.after = self.plan.chunk, self.plan.before, self.plan.after

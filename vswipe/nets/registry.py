@@ -58,7 +58,11 @@ REGISTRY: dict[str, Entry] = {
         sha256="c652e64f961fd4c913bcd2e93a443feb7537ea036a1e6e6a7872ba6c515379b1",
         published=("detext_trial.pth", "infer_model.pth"),
     ),
-    "flow": Entry("flow:Flow", weights="flow_v1.safetensors"),
+    "flow": Entry(
+        "flow:Flow",
+        weights="flow_v1.safetensors",
+        sha256="6569446194b057343cfe31f9dfd05a3848e93df733a7fcecf1f69742a1fb4569",
+    ),
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",

@@ -62,7 +62,8 @@ class PairSet:
         self.looked = time.monotonic()
         for path in window_files(self.folder, self.held_out):
             if path.name not in self.windows:
-                samples = load(path)
+                # One of two frames may have no mark.
+                samples = [sample for sample in load(path) if sample["planes"][0].any()]
                 if samples:
                     self.windows[path.name] = samples
 

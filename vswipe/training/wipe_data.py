@@ -18,11 +18,14 @@ import cv2
 import numpy as np
 import torch
 
+from vswipe import nets
+from vswipe.engine.flowfill import FlowFill
 from vswipe.engine.picture import Frame, PictureFormat
-from vswipe.engine.pipeline import Pipeline
+from vswipe.engine.pipeline import FLOW, Pipeline
 from vswipe.engine.region_view import RegionView
 from vswipe.engine.settings import Settings
 from vswipe.engine.wipefill import Correction, Hidden
+from vswipe.nets import weights
 from vswipe.restore.fills import plain_fills
 
 from .clips import ClipFile, count_frames, find_clips
@@ -179,6 +182,8 @@ def record(source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Gener
     masks = {n: mask[n] if mask[n].any() else None for n in range(length)}
     phase = int(rng.integers(2))
     pipeline.fusion = recorder = Recorder(truth, lambda n: n % 2 == phase)
+    if weights.find(FLOW) is not None:  # the candidates that the network will be given
+        pipeline.motion = FlowFill(nets.create(FLOW, "auto"), pipeline.device, False)
     starts = [n for n in range(0, length, pipeline.chunk) if mask[n : n + pipeline.chunk].any()]
     for first in sorted(rng.permutation(starts)[:CHUNKS].tolist()):
         pipeline.render(first, min(first + pipeline.chunk, length), frames, masks,
