@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="35ab6cd69b9a4841b5d37ada8da5d86ee66440137c121be5d963e18fcb709311",
+        sha256="c89c48f38c10631408b6786d20823932faa47ce103a73b3152c3e16a48557cfe",
     ),
 }
 
