@@ -25,6 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 from vswipe.training import results
 
 WIDTH, HEIGHT, EDGE = 720, 420, 64
+LINE = 15
+SHIFTS = (
+    -8,
+    *(sign * (LINE * k + 3) for k in range(1, 12) for sign in (1, -1)),
+)  # of a name from its point, tried in turn
 INK, GRID, DOT = (40, 40, 40), (220, 220, 220), (180, 90, 30)
 
 
@@ -73,10 +78,14 @@ def draw(points: dict[str, tuple[float, float]]) -> np.ndarray:
         _, y = place(1.0, half / 2)
         cv2.line(sheet, (EDGE, y), (WIDTH - EDGE, y), GRID)
         write(f"{half / 2:+.1f}", 12, y + 5)
-    for name, (fps, gain) in points.items():
+    taken: list[int] = []
+    for name, (fps, gain) in sorted(points.items(), key=lambda point: point[1][0]):
         x, y = place(fps, gain)
         cv2.circle(sheet, (x, y), 5, DOT, -1, cv2.LINE_AA)
-        write(f"{name} ({gain:+.2f} dB, {fps:.1f}/s)", min(x + 9, WIDTH - 230), y - 8)
+        # Points lie close together where models are alike: every line of text gets a height of its own.
+        line = next(y + shift for shift in SHIFTS if all(abs(y + shift - other) >= LINE for other in taken))
+        taken.append(line)
+        write(f"{name} ({gain:+.2f} dB, {fps:.1f}/s)", min(x + 9, WIDTH - 230), line)
     write("dB above Telea, mean", 12, 36)
     write("frames per second", WIDTH - EDGE - 140, HEIGHT - 18)
     return sheet
