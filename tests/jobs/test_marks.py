@@ -65,7 +65,8 @@ def test_subtitles_go_and_nothing_else_changes(tmp_path: Path, capsys: pytest.Ca
         if n not in TITLED:
             assert all(np.array_equal(a, b) for a, b in zip(made[n], marked[n], strict=True)), n
             continue
-        assert equal_outside(made[n], marked[n], grown(strokes, 6)), n
+        # The mask may take in what touches the letters; Inpaint grows it by a pixel, and chroma comes in twos.
+        assert equal_outside(made[n], marked[n], grown(strokes, 8)), n
         left.append(error_inside(made[n], clean[n], strokes) / error_inside(marked[n], clean[n], strokes))
     assert max(left) < 0.25, "share of the error that doing nothing has"
     assert f"clean.mkv: 44 frames, {len(TITLED)} changed" in capsys.readouterr().out

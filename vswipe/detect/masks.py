@@ -12,8 +12,8 @@ from vswipe.detect.subtitle import STROKE, Event
 from vswipe.detect.working import WorkingSize
 
 FAINT = 0.2
-"""Pooled probability from which pixels connected to a stroke belong to it; at 0.12 masks were 5 % wider for 0.2 % of the
-strokes."""
+"""Pooled probability from which pixels connected to a stroke belong to it. At 0.12 masks were 5 % wider for 0.2 % of
+the strokes."""
 
 
 def connected(strokes: np.ndarray) -> np.ndarray:
