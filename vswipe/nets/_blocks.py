@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -152,3 +154,53 @@ class ResidualHead(nn.Module):
         x = F.leaky_relu(self.enter(x), SLOPE)
         x = x + F.leaky_relu(self.middle(x), SLOPE)
         return self.last(x) * contrast
+
+
+class DilatedUNet(nn.Module):
+    """A U-Net of three levels with dilated residual convolutions at its bottom, whose last layer begins at zero.
+
+    Leaky all the way: with plain ReLU half of the channels died within a hundred steps.
+
+    Args:
+        planes: channels of the input.
+        widths: channels at full, half and a quarter of the resolution.
+        dilations: of the convolutions at the bottom.
+        outputs: channels of the answer.
+    """
+
+    def __init__(self, planes: int, widths: tuple[int, int, int], dilations: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        a, b, c = widths
+        self.enter = nn.Conv2d(planes, a, 3, padding=1)
+        self.full = nn.Conv2d(a, a, 3, padding=1)
+        self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
+        self.middle = nn.Conv2d(b, b, 3, padding=1)
+        self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
+        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in dilations)
+        self.up2 = nn.Conv2d(c, b, 1)
+        self.middle_out = nn.Conv2d(b, b, 3, padding=1)
+        self.up1 = nn.Conv2d(b, a, 1)
+        self.full_out = nn.Conv2d(a, a, 3, padding=1)
+        self.last = nn.Conv2d(a, outputs, 3, padding=1)
+        he_init(self)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def run(self, planes: Tensor) -> Tensor:
+        """(B, outputs, H, W) float32 of (B, planes, H, W), both multiples of 4."""
+        x = _act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
+        x = full = _act(self.full(x))
+        x = _act(self.down1(x))
+        x = middle = _act(self.middle(x))
+        x = _act(self.down2(x))
+        for layer in self.wide:
+            x = x + _act(layer(x))
+        x = _act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
+        x = _act(self.middle_out(x))
+        x = _act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
+        return self.last(_act(self.full_out(x))).float()
+
+
+def _act(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)

@@ -16,10 +16,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vswipe.nets._blocks import SLOPE, he_init, scaled
+from vswipe.nets._blocks import DilatedUNet, scaled
 from vswipe.nets.spec import Spec
 from vswipe.ops.flow import round_trip_error
 
@@ -37,7 +36,7 @@ _CONTRAST_FLOOR = 3.0  # levels
 _CLIP = 4.0
 
 
-class Flow(nn.Module):
+class Flow(DilatedUNet):
     """Corrections of the completed motion.
 
     Args:
@@ -49,25 +48,9 @@ class Flow(nn.Module):
     spec = Spec("flow", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="flow")
 
     def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4) -> None:
-        super().__init__()
-        self.options = {"width": width, "bottom": bottom, "depth": depth}
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS[:2], bottom))
-        self.enter = nn.Conv2d(PLANES, a, 3, padding=1)
-        self.full = nn.Conv2d(a, a, 3, padding=1)
-        self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
-        self.middle = nn.Conv2d(b, b, 3, padding=1)
-        self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
-        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
-        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in dilations)
-        self.up2 = nn.Conv2d(c, b, 1)
-        self.middle_out = nn.Conv2d(b, b, 3, padding=1)
-        self.up1 = nn.Conv2d(b, a, 1)
-        self.full_out = nn.Conv2d(a, a, 3, padding=1)
-        self.last = nn.Conv2d(a, 4, 3, padding=1)
-        he_init(self)
-        nn.init.zeros_(self.last.weight)
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
+        super().__init__(PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)], 4)
+        self.options = {"width": width, "bottom": bottom, "depth": depth}
 
     def forward(self, planes: Tensor, measured: Tensor, affine: Tensor) -> Tensor:
         """What to add to the diffused motion.
@@ -83,25 +66,10 @@ class Flow(nn.Module):
             ValueError: sizes do not fit.
         """
         self.spec.check_size(*planes.shape[-2:])
-        x = act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
-        x = full = act(self.full(x))
-        x = act(self.down1(x))
-        x = middle = act(self.middle(x))
-        x = act(self.down2(x))
-        for layer in self.wide:
-            x = x + act(layer(x))
-        x = act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
-        x = act(self.middle_out(x))
-        x = act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
-        x = self.last(act(self.full_out(x))).float()
+        x = self.run(planes)
         shares = _LARGEST_SHARE * torch.tanh(x[:, :2] / _LARGEST_SHARE)
         doubt = _SURE + measured.abs() + affine.abs()
         return shares[:, :1] * measured + shares[:, 1:] * affine + doubt * torch.tanh(x[:, 2:])
-
-
-def act(x: Tensor) -> Tensor:
-    """Leaky, as in `nets.wipe`."""
-    return F.leaky_relu(x, SLOPE)
 
 
 def describe(

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vswipe.nets._blocks import SLOPE, he_init, scaled
+from vswipe.nets._blocks import DilatedUNet, scaled
 from vswipe.nets.spec import Spec
 
 NUM_COPIES = 4
@@ -72,7 +72,7 @@ class Found:
     fills: Tensor
 
 
-class Wipe(nn.Module):
+class Wipe(DilatedUNet):
     """Corrections of what copying decided.
 
     Args:
@@ -84,25 +84,10 @@ class Wipe(nn.Module):
     spec = Spec("wipe", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="fusion")
 
     def __init__(self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3) -> None:
-        super().__init__()
-        self.options = {"width": width, "bottom": bottom, "depth": depth}
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS, bottom))
-        self.enter = nn.Conv2d(_PLANES, a, 3, padding=1)
-        self.full = nn.Conv2d(a, a, 3, padding=1)
-        self.down1 = nn.Conv2d(a, b, 3, 2, padding=1)
-        self.middle = nn.Conv2d(b, b, 3, padding=1)
-        self.down2 = nn.Conv2d(b, c, 3, 2, padding=1)
-        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
-        self.wide = nn.ModuleList(nn.Conv2d(c, c, 3, padding=d, dilation=d) for d in dilations)
-        self.up2 = nn.Conv2d(c, b, 1)
-        self.middle_out = nn.Conv2d(b, b, 3, padding=1)
-        self.up1 = nn.Conv2d(b, a, 1)
-        self.full_out = nn.Conv2d(a, a, 3, padding=1)
-        self.last = nn.Conv2d(a, NUM_COPIES + 3 + NUM_FILLS, 3, padding=1)
-        he_init(self)
-        nn.init.zeros_(self.last.weight)
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
+        super().__init__(_PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)],
+                         NUM_COPIES + 3 + NUM_FILLS)  # fmt: skip
+        self.options = {"width": width, "bottom": bottom, "depth": depth}
 
     def forward(self, found: Found) -> tuple[Tensor, Tensor]:
         """Corrections for every block of the hole, 0 elsewhere.
@@ -118,18 +103,7 @@ class Wipe(nn.Module):
         """
         planes, doubt = describe(found)
         self.spec.check_size(*planes.shape[-2:])
-        x = act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
-        x = full = act(self.full(x))
-        x = act(self.down1(x))
-        x = middle = act(self.middle(x))
-        x = act(self.down2(x))
-        for layer in self.wide:
-            x = x + act(layer(x))
-        x = act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
-        x = act(self.middle_out(x))
-        x = act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
-        x = act(self.full_out(x))
-        x = self.last(x).float()
+        x = self.run(planes)
         logits = _LARGEST_LOGIT * torch.tanh(x[:, :NUM_COPIES] / _LARGEST_LOGIT)
         scale = torch.cat([doubt, _CHROMA_DOUBT * doubt, _CHROMA_DOUBT * doubt], 1)
         residual = scale * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
@@ -138,11 +112,6 @@ class Wipe(nn.Module):
         instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
         residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
         return logits * found.hole, residual * found.hole
-
-
-def act(x: Tensor) -> Tensor:
-    """Leaky: with plain ReLU half of the channels died within a hundred steps."""
-    return F.leaky_relu(x, SLOPE)
 
 
 def describe(found: Found) -> tuple[Tensor, Tensor]:

@@ -90,8 +90,8 @@ def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, in
     left = int(np.clip(x - offset[1] * size[1], 0, max(0, guard.shape[1] - size[1])))
     out = {}
     for key, array in sample.items():
-        part = np.atleast_3d(array[..., top : top + size[0], left : left + size[1]].astype(np.float32))
-        part = part if array.ndim == 3 else array[None, top : top + size[0], left : left + size[1]].astype(np.float32)
+        part = array[..., top : top + size[0], left : left + size[1]].astype(np.float32)
+        part = part if part.ndim == 3 else part[None]
         short = size[0] - part.shape[1], size[1] - part.shape[2]
         out[key] = np.pad(part, ((0, 0), (0, short[0]), (0, short[1])), "edge") if any(short) else part
     if any(size[k] > guard.shape[k] for k in (0, 1)):  # nothing is asked beyond the sample
