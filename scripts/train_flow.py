@@ -13,28 +13,26 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
 from vswipe import nets
-from vswipe.nets import weights
-from vswipe.training import curve, flow_data, wipe_data
+from vswipe.training import flow_data, wipe_data
 from vswipe.training.flow_set import Batch, PairSet, batch_of, crop_of, errors, loss_of
-from vswipe.training.loop import autocast, revision
-from vswipe.training.schedule import Average, Clock, learning_rate
+from vswipe.training.loop import autocast
+from vswipe.training.run import Run, write_weights
 
-SAVE, PRINT, MEASURE = 120.0, 30.0, 300.0  # seconds
 MEASURED, MEASURED_CROP = 6, (64, 112)  # crops of every held-out window, and their size
 
 
@@ -42,6 +40,9 @@ MEASURED, MEASURED_CROP = 6, (64, 112)  # crops of every held-out window, and th
 class Settings:
     """Of one run."""
 
+    name: ClassVar[str] = "flow"
+    device: ClassVar[str] = "cpu"  # two cores make windows no faster than one of them learns from them
+    clip_norm: ClassVar[float] = 1.0
     width: float = 1.0
     batch: int = 12
     peak_rate: float = 2e-3
@@ -50,9 +51,14 @@ class Settings:
     seed: int = 1
     minutes: float = 25.0
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the network."""
+        return {"width": self.width}
 
-class Trainer:
-    """One run: a folder with `checkpoint.pt`, `curve.json` and `curve.png`.
+
+class Trainer(Run[Settings, Batch]):
+    """One run.
 
     Args:
         settings: see there.
@@ -61,91 +67,46 @@ class Trainer:
         start: file of weights that a new run begins with, instead of from nothing.
 
     Raises:
-        ValueError: there are no samples, or the weights do not fit.
+        ValueError: there are no samples, the folder holds a run of another network, or the weights do not fit.
     """
 
     def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
-        self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)
-        self.net = nets.create("flow", start, width=settings.width).to(memory_format=torch.channels_last).train()
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), settings.peak_rate,
-                                           weight_decay=settings.weight_decay)  # fmt: skip
-        self.average = Average(self.net, settings.decay)
+        net = nets.create(settings.name, start, **settings.options).to(memory_format=torch.channels_last).train()
+        rate, decay = settings.peak_rate, settings.weight_decay
         self.pairs, self.held_out = PairSet(data, False), PairSet(data, True)
         if not self.pairs.windows:
             raise ValueError(f"train_flow: data must hold files of `train_flow.py data`, got none in {data}")
-        self.step, self.parts, self.clock = 0, 0, Clock()
-        self.curve: list[dict[str, Any]] = []
-        self.revisions: list[str] = []
-        if self.checkpoint.is_file():
-            self._resume()
-        self.parts += 1
-        if revision() not in self.revisions:
-            self.revisions.append(revision())
+        super().__init__(settings, folder, net, torch.optim.AdamW(net.parameters(), rate, weight_decay=decay))
 
     @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+    def num_windows(self) -> int:
+        """Windows to train on, by now."""
+        return len(self.pairs.windows)
 
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is spent."""
-        return self.clock.seconds / max(60.0 * self.settings.minutes, 1e-9)
+    def batches(self) -> Iterator[Batch]:
+        """See `Run`."""
+        rng = np.random.default_rng([self.settings.seed, self.parts])
+        while True:
+            yield self.pairs.batch(rng, self.settings.batch)
 
-    def run(self) -> None:
-        """Train until the budget is spent."""
-        rng = np.random.default_rng([self.settings.seed, self.parts])  # every part draws anew
-        saved = measured = printed = self.clock.seconds
-        sums: dict[str, float] = {}
-        count = 0
-        self.clock.skip()
-        while self.progress < 1.0:
-            for name, value in self._step(self.pairs.batch(rng, self.settings.batch)).items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            seconds = self.clock.tick()
-            if seconds - printed >= PRINT or self.progress >= 1.0:
-                self._note({"losses": {name: value / count for name, value in sums.items()},
-                            "windows": len(self.pairs.windows)})  # fmt: skip
-                sums, count, printed = {}, 0, seconds
-            if seconds - measured >= MEASURE and self.progress < 1.0:
-                self._note({"validation": self.measure()})
-                measured = seconds
-            if seconds - saved >= SAVE:
-                self.save()
-                saved = seconds
-            self.clock.skip()
-        self.held_out.refresh()
-        self._note({"validation": self.measure()})
-        self.save()
-
-    def _step(self, batch: Batch) -> dict[str, float]:
-        rate = learning_rate(self.progress, self.settings.peak_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with autocast(torch.device("cpu"), "bf16"):
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Errors over those of the diffused motion."""
+        with autocast(self.device, "bf16"):
             added = self.net(batch.planes, batch.measured, batch.affine)
-        total, terms = loss_of(batch, added)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.net)
-        self.step += 1
-        return {"total": float(total.detach()), "norm": float(norm), **terms}
+        return loss_of(batch, added)
 
     @torch.inference_mode()
-    def measure(self) -> dict[str, Any]:
+    def validate(self) -> dict[str, Any]:
         """Over the held-out windows by kind of mark: error of the motion in cells, and of what is seen along it in
         levels, for the three motions that were there and the network's."""
-        net = nets.create("flow", width=self.settings.width)
-        net.load_state_dict(self.average.state)
+        net = self.averaged()
+        self.held_out.refresh()
         gathered: dict[str, list[dict[str, dict[str, float]]]] = {}
         for name, samples in self.held_out.windows.items():
             chosen = samples[:: max(1, len(samples) // MEASURED)][:MEASURED]
             batch = batch_of([crop_of(sample, None, MEASURED_CROP) for sample in chosen])
-            added = net.eval()(batch.planes, batch.measured, batch.affine)
+            added = net(batch.planes, batch.measured, batch.affine)
             row = {}
             for what, more in {"base": torch.zeros_like(added), "measured": batch.measured,
                                "affine": batch.affine, "net": added}.items():  # fmt: skip
@@ -153,35 +114,6 @@ class Trainer:
                 row[what] = {"cells": float(length.mean()), "levels": float(seen.mean())}
             gathered.setdefault(name.split("_")[1], []).append(row)
         return {kind: _means(rows) for kind, rows in sorted(gathered.items())}
-
-    def _note(self, what: dict[str, Any]) -> None:
-        entry = {"step": self.step, "seconds": round(self.clock.seconds, 1),
-                 "cpu_seconds": round(self.clock.cpu_seconds, 1),
-                 "rate": learning_rate(self.progress, self.settings.peak_rate), **what}  # fmt: skip
-        self.curve.append(entry)
-        print(curve.line(entry), file=sys.stderr, flush=True)
-
-    def save(self) -> None:
-        """Write the checkpoint and the curve; a reader never sees half a file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts,
-            "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
-            "settings": asdict(self.settings), "revisions": self.revisions, "windows": len(self.pairs.windows),
-        }  # fmt: skip
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, self.checkpoint)
-        curve.write(self.folder, self.curve, {"settings": state["settings"], "revisions": self.revisions})
-
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.state, self.average.steps = state["average"], state["average_steps"]
-        self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
-        self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
 
 
 def _means(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
@@ -191,19 +123,6 @@ def _means(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
         mean = {key: float(np.mean([row[what][key] for row in rows])) for key in rows[0][what]}
         out[what] = {**mean, "psnr": 20 * math.log10(255 / max(mean["levels"], 0.1))}
     return out
-
-
-def export(run: Path, to: Path) -> None:
-    """The averaged weights in half precision, and the curve beside them."""
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    net = nets.create("flow", width=state["settings"]["width"])
-    net.load_state_dict(state["average"])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    weights.save(net, to, settings=state["settings"])
-    for kind in ("json", "png"):
-        to.with_name(f"{to.stem}_curve.{kind}").write_bytes((run / f"curve.{kind}").read_bytes())
-    print(f"{to}: step {state['step']}, {state['seconds'] / 60:.1f} min ({state['cpu_seconds'] / 60:.1f} of processor "
-          f"time), {state['windows']} windows")  # fmt: skip
 
 
 def smoke() -> None:
@@ -241,7 +160,7 @@ def main() -> int:
         if args.what == "data":
             wipe_data.make_many(args.data, args.minutes, args.first, flow_data.make)
         elif args.what == "export":
-            export(args.run, args.to)
+            write_weights(args.run, args.to)
         else:
             settings = Settings(width=args.width, batch=args.batch, peak_rate=args.rate, minutes=args.minutes,
                                 seed=args.seed)  # fmt: skip

@@ -14,26 +14,25 @@ counts all of its parts. A tenth of the training families only measures; validat
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
 from vswipe import nets
-from vswipe.nets import weights
-from vswipe.training import curve, wipe_data
-from vswipe.training.loop import autocast, revision
-from vswipe.training.schedule import Average, Clock, learning_rate
+from vswipe.training import wipe_data
+from vswipe.training.loop import autocast
+from vswipe.training.run import Run, write_weights
 from vswipe.training.wipe_set import (
     CROP,
     Batch,
@@ -49,13 +48,13 @@ from vswipe.training.wipe_set import (
 )
 
 MEASURED, MEASURED_CROP = 6, (96, 160)  # crops of every held-out window, and their size
-SAVE, MEASURE, PRINT = 120.0, 300.0, 30.0  # seconds
 
 
 @dataclass(frozen=True)
 class Settings:
     """Of one run; sized for an hour of one processor core."""
 
+    name: ClassVar[str] = "wipe"
     width: float = 1.0
     bottom: int = 64
     depth: int = 3
@@ -78,8 +77,8 @@ class Settings:
         return {"width": self.width, "bottom": self.bottom, "depth": self.depth}
 
 
-class Trainer:
-    """One run: a folder with `checkpoint.pt`, `curve.json` and `curve.png`.
+class Trainer(Run[Settings, Batch]):
+    """One run.
 
     Args:
         settings: see there.
@@ -92,105 +91,44 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
-        self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)
-        self.device, self.data = torch.device(settings.device), data
-        net = nets.create("wipe", start, **settings.options)
-        self.net = net.to(self.device).to(memory_format=torch.channels_last).train()
+        net = nets.create(settings.name, start, **settings.options).to(torch.device(settings.device))
+        net = net.to(memory_format=torch.channels_last).train()
         rate, decay = settings.peak_rate, settings.weight_decay
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=decay)
-        self.average = Average(self.net, settings.decay)
-        self.held_out = SampleSet(data, True)
+        self.data, self.held_out = data, SampleSet(data, True)
         if not self.num_windows:
             raise ValueError(f"train_wipe: data must hold files of `train_wipe.py data`, got none in {data}")
-        self.step, self.parts, self.clock = 0, 0, Clock()
-        self.curve: list[dict[str, Any]] = []
-        self.revisions: list[str] = []
-        if self.checkpoint.is_file():
-            self._resume()
-        self.parts += 1
-        if revision() not in self.revisions:
-            self.revisions.append(revision())
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        super().__init__(settings, folder, net, torch.optim.AdamW(net.parameters(), rate, weight_decay=decay))
 
     @property
     def num_windows(self) -> int:
         """Files to train on, by now."""
         return len(window_files(self.data, False))
 
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is spent."""
-        return self.clock.seconds / max(60.0 * self.settings.minutes, 1e-9)
-
-    def run(self) -> None:
-        """Train until the budget is spent."""
+    def batches(self) -> Iterator[Batch]:
+        """See `Run`."""
         settings = self.settings
-        seed = settings.seed * 1000 + self.parts  # every part draws anew
-        stream = CropStream(self.data, settings.batch, settings.crop, seed)
+        stream = CropStream(self.data, settings.batch, settings.crop, settings.seed * 1000 + self.parts)
         # Whichever worker is first: one whose files are still to come must not hold up the others.
         several: dict[str, Any] = {"prefetch_factor": 4, "in_order": False} if settings.workers else {}
-        batches = iter(DataLoader(stream, batch_size=None, num_workers=settings.workers, **several))
-        batch = next(batches)
-        self.clock.skip()
-        saved = measured = printed = self.clock.seconds
-        sums: dict[str, float] = {}
-        count = 0
-        while self.progress < 1.0:
-            for name, value in self._step(batch.to(self.device)).items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            batch = next(batches)
-            seconds = self.clock.tick()
-            if seconds - printed >= PRINT or self.progress >= 1.0:
-                self._note({"losses": {name: value / count for name, value in sums.items()},
-                            "windows": self.num_windows})  # fmt: skip
-                sums, count, printed = {}, 0, seconds
-            if seconds - measured >= MEASURE and self.progress < 1.0:
-                self._note({"validation": self.measure()})
-                measured = seconds
-            if seconds - saved >= SAVE:
-                self.save()
-                saved = seconds
-            self.clock.skip()
-        self.held_out.refresh()
-        self._note({"validation": self.measure()})
-        self.save()
+        for batch in DataLoader(stream, batch_size=None, num_workers=settings.workers, **several):
+            yield batch.to(self.device)
 
-    def _step(self, batch: Batch) -> dict[str, float]:
-        settings = self.settings
-        rate = learning_rate(self.progress, settings.peak_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with autocast(self.device, settings.half):
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Errors over those of the copy stage, and a little of how the weights should be."""
+        with autocast(self.device, self.settings.half):
             logits, residual = self.net(batch.found)
         with torch.no_grad():
             base = apply(batch, torch.zeros_like(logits), torch.zeros_like(residual))
         total, terms = loss_of(batch, apply(batch, logits, residual), base)
         choice = choice_loss(batch, logits)
-        total = total + settings.choice * choice
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.net)
-        self.step += 1
-        return {"total": float(total.detach()), "norm": float(norm), "choice": float(choice.detach()), **terms}
-
-    def averaged(self) -> nn.Module:
-        """A copy of the network with the averaged weights, ready to run."""
-        net = nets.create("wipe", **self.settings.options)
-        net.load_state_dict(self.average.state)
-        return net.to(self.device).to(memory_format=torch.channels_last).eval()
+        return total + self.settings.choice * choice, {"choice": float(choice.detach()), **terms}
 
     @torch.inference_mode()
-    def measure(self) -> dict[str, Any]:
+    def validate(self) -> dict[str, Any]:
         """PSNR over the held-out windows by kind of mark, of the copy stage and with the network's parts."""
         net = self.averaged()
+        self.held_out.refresh()
         gathered: dict[str, list[dict[str, float]]] = {}
         for name, samples in self.held_out.windows.items():
             chosen = samples[:: max(1, len(samples) // MEASURED)][:MEASURED]
@@ -209,51 +147,6 @@ class Trainer:
             | {"windows": len(rows), "worst": min(row["net"] - row["base"] for row in rows)}
             for kind, rows in sorted(gathered.items())
         }
-
-    def _note(self, what: dict[str, Any]) -> None:
-        entry = {"step": self.step, "seconds": round(self.clock.seconds, 1),
-                 "cpu_seconds": round(self.clock.cpu_seconds, 1),
-                 "rate": learning_rate(self.progress, self.settings.peak_rate), **what}  # fmt: skip
-        self.curve.append(entry)
-        print(curve.line(entry), file=sys.stderr, flush=True)
-
-    def save(self) -> None:
-        """Write the checkpoint and the curve; a reader never sees half a file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "net": self.net.state_dict(), "average": self.average.state, "average_steps": self.average.steps,
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "parts": self.parts,
-            "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds, "curve": self.curve,
-            "settings": asdict(self.settings), "revisions": self.revisions, "windows": self.num_windows,
-        }  # fmt: skip
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, self.checkpoint)
-        curve.write(self.folder, self.curve, {"settings": state["settings"], "revisions": self.revisions})
-
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        made = Settings(**state["settings"]).options
-        if made != self.settings.options:
-            raise ValueError(f"train_wipe: options must be the run's {made}, got {self.settings.options}")
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.state, self.average.steps = state["average"], state["average_steps"]
-        self.step, self.parts, self.curve = state["step"], state["parts"], state["curve"]
-        self.revisions, self.clock = state["revisions"], Clock(state["seconds"], state["cpu_seconds"])
-
-
-def export(run: Path, to: Path) -> None:
-    """The averaged weights in half precision, and the curve beside them."""
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    net = nets.create("wipe", **Settings(**state["settings"]).options)
-    net.load_state_dict(state["average"])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    weights.save(net, to, settings=state["settings"])
-    for kind in ("json", "png"):
-        to.with_name(f"{to.stem}_curve.{kind}").write_bytes((run / f"curve.{kind}").read_bytes())
-    print(f"{to}: step {state['step']}, {state['seconds'] / 60:.1f} min ({state['cpu_seconds'] / 60:.1f} of processor "
-          f"time), {state['windows']} windows")  # fmt: skip
 
 
 def smoke() -> None:
@@ -296,7 +189,7 @@ def main() -> int:
         if args.what == "data":
             wipe_data.make_many(args.data, args.minutes, args.first)
         elif args.what == "export":
-            export(args.run, args.to)
+            write_weights(args.run, args.to)
         else:
             settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth, batch=args.batch,
                                 peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,
@@ -305,7 +198,7 @@ def main() -> int:
             if args.what == "train":
                 trainer.run()
             else:
-                for kind, row in trainer.measure().items():
+                for kind, row in trainer.validate().items():
                     print(kind, row)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from vswipe.training import curve, loop
+from vswipe.training import curve, loop, run
 from vswipe.training.dataset import WindowShape
 from vswipe.training.export import export
 from vswipe.training.footage import NoiseFootage
@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_it_was(settings, tmp_path, held_out):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["settings"]["name"] == "tiny"
     assert state["settings"]["shape"]["size"] == 64
-    assert state["revisions"] == [loop.revision()]
+    assert state["revisions"] == [run.revision()]
 
     second = loop.Trainer(replace(settings, steps=7), tmp_path, NoiseFootage(), held_out)
     assert second.step == 4
@@ -138,7 +138,7 @@ def test_named_parameters_learn_slower(settings, tmp_path):
 def test_another_networks_checkpoint_is_refused(settings, tmp_path):
     loop.Trainer(settings, tmp_path, NoiseFootage()).save()
     wider = replace(settings, options={"width": 2.0})
-    with pytest.raises(ValueError, match=r"Trainer: options must be the checkpoint's \{'width': 1.0\}, got"):
+    with pytest.raises(ValueError, match=r"training: options must be the checkpoint's \{'width': 1.0\}, got"):
         loop.Trainer(wider, tmp_path, NoiseFootage())
 
 

@@ -153,7 +153,7 @@ def test_a_run_goes_on_where_it_was_and_gives_a_file(
     net = create("wipe", tmp_path / "wipe.safetensors")
     assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
     assert run(monkeypatch, "train", "--data", str(folder), "--run", str(tmp_path), "--width", "0.5") == 1
-    assert "options must be the run's {'width': 0.34," in capsys.readouterr().err
+    assert "options must be the checkpoint's {'width': 0.34," in capsys.readouterr().err
 
 
 def test_a_new_run_may_begin_with_weights(

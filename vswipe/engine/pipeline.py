@@ -27,7 +27,7 @@ from vswipe.engine.region import plan_regions
 from vswipe.engine.region_job import Filled, RegionJob
 from vswipe.engine.region_view import GRID, RegionView
 from vswipe.engine.ring import FrameRing
-from vswipe.engine.settings import Settings
+from vswipe.engine.settings import COPY, FLOW, WIPE, Settings
 from vswipe.engine.window import WindowPlan
 from vswipe.engine.wipefill import Fusion, WipeFill
 from vswipe.ops.scene import Thumbnail, is_cut, thumbnail, visible_cells
@@ -37,9 +37,6 @@ WORKING_SIDE = 270  # short side, in pixels, that flow and tracing are computed 
 CONTEXT = 0.12  # context around a hole as a share of the short side
 FIRST_RADIUS = 4  # frames on each side in the first pass
 RING_BYTES = 320 << 20
-COPY = "copy"  # the model without a network
-WIPE = "wipe"  # the network that corrects the mix of the copies; the others fill what no other frame shows
-FLOW = "flow"  # the one that betters the motion by which WIPE's copies are made
 
 
 class Pipeline:

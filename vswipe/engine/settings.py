@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 Region = tuple[int, int, int, int]
 
+COPY = "copy"  # the model without a network
+WIPE = "wipe"  # the network that corrects the mix of the copies; the others fill what no other frame shows
+FLOW = "flow"  # the one that betters the motion by which WIPE's copies are made
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,7 +29,7 @@ class Settings:
         shots: passes of a network that works in several; 0 = as many as the hole is deep; None: its own default.
     """
 
-    model: str = "copy"
+    model: str = COPY
     regions: tuple[Region, ...] = ()
     radius: int = 30
     dilate: int = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ import torch
 
 from vswipe import nets
 from vswipe.nets import weights
+
+from .run import copy_curve
 
 if TYPE_CHECKING:
     from .loop import Trainer
@@ -42,10 +43,7 @@ def export(trainer: Trainer, folder: Path, script: str) -> Path:
     net = trainer.averaged()
     made = torch.load(trainer.checkpoint, weights_only=True)
     weights.save(net, path, settings=made["settings"])
-    for kind in ("json", "png"):
-        source = trainer.folder / f"curve.{kind}"
-        if source.is_file():
-            shutil.copyfile(source, folder / f"{stem}_curve.{kind}")
+    copy_curve(trainer.folder, path)
 
     written = nets.create(name, weights=path).to(trainer.device)
     measured = trainer.validation.measure(lambda batch: trainer.call(written, batch), trainer.device)

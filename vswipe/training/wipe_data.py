@@ -21,9 +21,9 @@ import torch
 from vswipe import nets
 from vswipe.engine.flowfill import FlowFill
 from vswipe.engine.picture import Frame, PictureFormat
-from vswipe.engine.pipeline import FLOW, Pipeline
+from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.region_view import RegionView
-from vswipe.engine.settings import Settings
+from vswipe.engine.settings import FLOW, Settings
 from vswipe.engine.wipefill import Correction, Hidden
 from vswipe.nets import weights
 from vswipe.restore.fills import plain_fills
