@@ -61,12 +61,12 @@ REGISTRY: dict[str, Entry] = {
     "flow": Entry(
         "flow:Flow",
         weights="flow_v1.safetensors",
-        sha256="6569446194b057343cfe31f9dfd05a3848e93df733a7fcecf1f69742a1fb4569",
+        sha256="f2a9cd4082f572d57925372095a66497a7743a9d51278682ab686dfb51fe6aba",
     ),
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="c89c48f38c10631408b6786d20823932faa47ce103a73b3152c3e16a48557cfe",
+        sha256="794fd6d065c41fc528c81c7924c8039ef566a61c5ceb1526f09ea6835c87b413",
     ),
 }
 

@@ -113,7 +113,7 @@ def batch_of(crops: list[Sample]) -> Batch:
     return Batch(**{key: torch.from_numpy(np.stack([crop[key] for crop in crops])) for key in Batch.__annotations__})
 
 
-_NOISE, _GREY = 0.05, 1.0  # cells and levels: errors below these sizes are those of the measured motion itself
+_NOISE, _GREY = 0.015, 0.5  # cells and levels: errors below these sizes are those of the measured motion itself
 _AROUND = 0.3  # weight of what is guarded but not hidden
 _SEEN, _WORSE = 0.5, 0.5
 _TEXTURE = 4.0  # levels per cell at which a motion shows

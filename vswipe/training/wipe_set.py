@@ -279,7 +279,7 @@ def apply(batch: Batch, logits: Tensor, residual: Tensor) -> list[Tensor]:
 
 
 _NOISE = 1.0  # levels: errors below this size are the coding's
-_GRADIENT, _CHROMA, _WORSE = 0.25, 0.5, 0.5
+_GRADIENT, _CHROMA, _WORSE = 0.25, 0.5, 1.0
 _ALIKE = 2.0  # levels: candidates whose errors differ by less are about as good
 _FAR_APART = 16.0  # levels; one bad candidate must not count for a hundred pixels
 
