@@ -166,6 +166,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("runs/wipe_data"), help="folder of samples")
     parser.add_argument("--run", type=Path, default=Path("runs/wipe"), help="folder of checkpoint and curve")
     parser.add_argument("--to", type=Path, default=Path("models/wipe_v1.safetensors"))
+    parser.add_argument("--between", type=Path, help="export the mean of the run's weights and these")
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
     parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
     parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
@@ -189,7 +190,7 @@ def main() -> int:
         if args.what == "data":
             wipe_data.make_many(args.data, args.minutes, args.first)
         elif args.what == "export":
-            write_weights(args.run, args.to)
+            write_weights(args.run, args.to, args.between)
         else:
             settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth, batch=args.batch,
                                 peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,

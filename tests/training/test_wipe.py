@@ -152,6 +152,12 @@ def test_a_run_goes_on_where_it_was_and_gives_a_file(
     assert run(monkeypatch, "export", *given, "--to", str(tmp_path / "wipe.safetensors")) == 0
     net = create("wipe", tmp_path / "wipe.safetensors")
     assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
+    between = tmp_path / "between.safetensors"
+    start = str(weights.save(create("wipe", width=0.34), tmp_path / "start.safetensors"))
+    assert run(monkeypatch, "export", *given, "--between", start, "--to", str(between)) == 0
+    state = create("wipe", between).state_dict()
+    for name, value in create("wipe", start).state_dict().items():
+        assert torch.allclose(state[name], (value + second["average"][name]) / 2, atol=1e-3)
     assert run(monkeypatch, "train", "--data", str(folder), "--run", str(tmp_path), "--width", "0.5") == 1
     assert "options must be the checkpoint's {'width': 0.34," in capsys.readouterr().err
 

@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="794fd6d065c41fc528c81c7924c8039ef566a61c5ceb1526f09ea6835c87b413",
+        sha256="66300507da99bbabda9662dd040b97010eb654c1db2a890a4664c59d23d9bbdc",
     ),
 }
 

@@ -213,15 +213,18 @@ class Run[S: RunSettings, Batch](ABC):
         self.take_state(state)
 
 
-def write_weights(folder: Path, to: Path) -> None:
+def write_weights(folder: Path, to: Path, between: Path | None = None) -> None:
     """The averaged weights of a run in half precision, and its curve beside them.
 
     Args:
         folder: of the run.
         to: file of weights.
+        between: weights that the run began with, or others of its ancestry: what is written lies in the middle. Between
+            two networks of which one began as the other there is no hill, and what either learned by heart is halved
+            (Wortsman et al., ICML 2022, "Model soups", https://arxiv.org/abs/2203.05482, there of fine-tuned siblings).
 
     Raises:
-        ValueError: the folder holds no run.
+        ValueError: the folder holds no run, or the weights do not fit.
     """
     checkpoint = folder / "checkpoint.pt"
     if not checkpoint.is_file():
@@ -229,6 +232,10 @@ def write_weights(folder: Path, to: Path) -> None:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = nets.create(state["name"], **state["options"])
     net.load_state_dict(state["average"])
+    if between is not None:
+        other = nets.create(state["name"], between, **state["options"]).state_dict()
+        net.load_state_dict({name: value.lerp(other[name], 0.5) if value.is_floating_point() else value
+                             for name, value in net.state_dict().items()})  # fmt: skip
     to.parent.mkdir(parents=True, exist_ok=True)
     weights.save(net, to, settings=state["settings"])
     copy_curve(folder, to)
