@@ -84,7 +84,7 @@ def test_every_family_of_formats(form: vs.PresetVideoFormat) -> None:
             assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
             assert props["WipeMasked"] == 0
             continue
-        assert props["WipeModel"] == "copy"
+        assert props["WipeModel"] == "wipe"
         assert props["WipeCopied"] > 0.5
         for p in range(form.num_planes):
             footprint = cv2.dilate(letters(), np.ones((3, 3), np.uint8))

@@ -191,11 +191,14 @@ def test_models_tells_size_hash_and_card(
     assert main(["models", "--json"]) == 0
     models = {entry["name"]: entry for entry in map(json.loads, capsys.readouterr().out.splitlines())}
     assert models["copy"]["installed"]
+    assert [name for name, model in models.items() if model["auto"]] == ["wipe"]
     assert models["extra"]["bytes"] == 7
     assert models["extra"]["sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert models["extra"]["card"] == "31.2 dB, CC-BY"
     assert main(["models"]) == 0
-    assert "extra " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "extra " in out
+    assert out.count('what model="auto" means here') == 1
 
 
 def test_doctor() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from dummy import DummyPipeline
 
 import vswipe
 from vswipe.engine.settings import Settings
+from vswipe.nets import weights
 
 core = vs.core
 WIDTH, HEIGHT = 50, 34  # rows that are not a multiple of any alignment
@@ -247,10 +249,12 @@ GRAY = {"format": vs.GRAY8, "width": WIDTH, "height": HEIGHT}
             "model must be auto, copy or wipe, opn, rnot, rnnet, sttn, got autosttn",
         ),
         (
-            {"weights": "a.pth"},
+            {"model": "copy", "weights": "a.pth"},
             "weights must be left out for model copy, which has no network, got a.pth",
         ),
-        ({"shots": 2}, "shots must be left out for model copy, which has no network, got 2"),
+        ({"weights": "a.pth"}, "weights must come with the model they are for, got a.pth"),
+        ({"model": "copy", "shots": 2}, "shots must be left out for model copy, which does all in one pass, got 2"),
+        ({"model": "wipe", "shots": 2}, "shots must be left out for model wipe, which does all in one pass, got 2"),
         ({"region": [1, 2, 3]}, "region must be left, top, width, height (several allowed), got [1, 2, 3]"),
         ({"region": [0, 0, 51, 3]}, "region must lie inside the 50x34 frame, got [0, 0, 51, 3]"),
         ({"region": [0, 0, 4, 4, 9, 9, 4, 0]}, "region must lie inside the 50x34 frame, got [9, 9, 4, 0]"),
@@ -294,9 +298,26 @@ def settings_of(make: Callable[..., object], dummy: type[DummyPipeline], **argum
     return seen[0]
 
 
+@pytest.mark.parametrize(
+    ("installed", "model"), [(("wipe", "flow"), "wipe"), (("wipe",), "copy"), (("flow",), "copy"), ((), "copy")]
+)
+def test_auto_is_the_network_where_both_its_files_are(
+    installed: tuple[str, ...],
+    model: str,
+    dummy: type[DummyPipeline],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in installed:
+        (tmp_path / f"{name}_v1.safetensors").touch()
+    monkeypatch.setattr(weights, "places", lambda: [tmp_path])
+    for given in ({}, {"model": "auto"}):
+        assert settings_of(vswipe.inpaint, dummy, device="cpu", **given).model == model
+
+
 @pytest.mark.parametrize("make", [core.wipe.Inpaint, vswipe.inpaint])
 def test_settings_reach_the_engine(make: Callable[..., object], dummy: type[DummyPipeline]) -> None:
-    assert settings_of(make, dummy, device="cpu") == Settings()
+    assert settings_of(make, dummy, model="copy", device="cpu") == Settings()
     given = {"radius": 3, "dilate": 2, "feather": 1, "grain": 0.5, "fp16": True}
     regions = [1, 2, 3, 4, 5, 6, 7, 8]
     settings = settings_of(make, dummy, device="cpu", model="copy", region=regions, **given)

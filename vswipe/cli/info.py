@@ -31,9 +31,10 @@ def _models(arguments: argparse.Namespace) -> int:
             print(json.dumps({
                 "name": model.name, "installed": bool(model.file) or not model.needs, "file": str(model.file or ""),
                 "needs": model.needs, "bytes": model.size, "sha256": model.sha256, "card": model.card,
-                "page": str(model.page or ""), "genuine": model.genuine,
+                "page": str(model.page or ""), "genuine": model.genuine, "auto": model.auto,
             }))  # fmt: skip
-        elif model.file:
+            continue
+        if model.file:
             print(f"{model.name:<12} {model.size / 1e6:8.2f} MB  {model.file}\n{'':<12} sha256 {model.sha256}")
             if model.genuine is not None:
                 print(f"{'':<12} {'the registered hash' if model.genuine else 'NOT the registered hash'}")
@@ -45,6 +46,8 @@ def _models(arguments: argparse.Namespace) -> int:
             print(f"{model.name:<12} not installed ({model.needs})")
         else:
             print(f"{model.name:<12} {model.card}")
+        if model.auto:
+            print(f'{"":<12} what model="auto" means here')
     return 0
 
 

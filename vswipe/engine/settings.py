@@ -39,3 +39,10 @@ class Settings:
     fp16: bool = False
     weights: str | None = None
     shots: int | None = None
+
+
+def best_model() -> str:
+    """The model behind "auto": `WIPE` where both of its networks are installed, as they are with vswipe itself."""
+    from vswipe.nets import weights  # here: it brings torch, and settings alone shall not
+
+    return COPY if any(weights.find(network) is None for network in (WIPE, FLOW)) else WIPE

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import vapoursynth as vs
 
-from vswipe.engine.settings import Region
+from vswipe.engine.settings import COPY, WIPE, Region, best_model
 from vswipe.filters._host import FAMILIES, Picture
 
-# The model without a network, and the networks that fill holes.
-COPY = "copy"
-NETWORKS = ("wipe", "opn", "rnot", "rnnet", "sttn")
+NETWORKS = (WIPE, "opn", "rnot", "rnnet", "sttn")  # fill holes
 MASK_FREE = "autosttn"  # sees text itself: for filters that find it
+IN_PASSES = ("opn",)  # may fill a hole in several
 
 SUBSAMPLINGS = ((0, 0), (1, 0), (1, 1))
 
@@ -99,9 +98,9 @@ def need_flag(name: str, argument: str, value: int) -> None:
 
 
 def resolve_model(name: str, model: str, networks: Sequence[str] = NETWORKS) -> str:
-    """The model behind a name; "auto" is the best one there is."""
+    """The model behind a name; "auto" is the best one whose weights are installed."""
     need(model in ("auto", COPY, *networks), f"{name}: model must be auto, {COPY} or {', '.join(networks)}", model)
-    return COPY if model == "auto" else model
+    return best_model() if model == "auto" else model
 
 
 def resolve_device(name: str, device: str) -> str:

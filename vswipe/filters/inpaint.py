@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from vswipe.engine.picture import Report
-from vswipe.engine.settings import Settings
+from vswipe.engine.settings import COPY, Settings
 from vswipe.filters._bridge import Arguments, Chunk, Request, Steps
 from vswipe.filters._check import (
-    COPY,
+    IN_PASSES,
     NETWORKS,
     need,
     need_at_least,
@@ -60,12 +60,15 @@ def read_settings(arguments: Arguments, clip: Picture, networks: Sequence[str] =
     chosen: dict[str, Any] = {"model": "auto", "device": "auto", "region": ()}
     chosen.update(arguments.given("model", "device", "region"))
     model = resolve_model(name, chosen["model"], networks)
-    for key in ("weights", "shots"):
-        need(
-            model != COPY or arguments[key] is None,
-            f"{name}: {key} must be left out for model {model}, which has no network",
-            arguments[key],
-        )
+    file, shots = arguments["weights"], arguments["shots"]
+    rules = {
+        f"{name}: weights must come with the model they are for": file is None or chosen["model"] != "auto",
+        f"{name}: weights must be left out for model {COPY}, which has no network": file is None or model != COPY,
+    }
+    for rule, kept in rules.items():
+        need(kept, rule, file)
+    rule = f"{name}: shots must be left out for model {model}, which does all in one pass"
+    need(shots is None or model in IN_PASSES, rule, shots)
     given |= arguments.given("weights", "shots")
     need_at_least(name, "shots", given.get("shots", 0), 0)
     return Settings(

@@ -7,7 +7,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HASH = re.compile(r"[0-9a-f]{64}$")
@@ -26,6 +26,7 @@ class Model:
         card: what `models/README.md` says of it, else what its header says.
         page: the page about it, None when there is none.
         genuine: the hash is the registered one; None: none is registered.
+        auto: it is the one that model="auto" stands for.
     """
 
     name: str
@@ -36,16 +37,22 @@ class Model:
     card: str
     page: Path | None = None
     genuine: bool | None = None
+    auto: bool = False
 
 
 def list_models() -> Iterator[Model]:
     """All models by name: the one without a network first, then networks, then files nobody claims."""
-    yield Model("copy", None, "", 0, "", "no network: pixels from other frames, the rest from around; what auto means")
+    from vswipe.engine.settings import COPY, best_model
+
+    chosen = best_model()
+    text = "no network: pixels from other frames, the rest from around"
+    yield Model(COPY, None, "", 0, "", text, auto=chosen == COPY)
     claimed = set()
     for name, file, digest in _registered():
         claimed.add(file)
         found = next((folder / file for folder in _places() if (folder / file).is_file()), None)
-        yield _describe(name, found, file, digest) if found else Model(name, None, file, 0, "", "")
+        model = _describe(name, found, file, digest) if found else Model(name, None, file, 0, "", "")
+        yield replace(model, auto=name == chosen)
     for folder in _places():
         for path in sorted(folder.glob("*.safetensors")):
             if path.name not in claimed:
