@@ -61,14 +61,11 @@ def read_settings(arguments: Arguments, clip: Picture, networks: Sequence[str] =
     chosen.update(arguments.given("model", "device", "region"))
     model = resolve_model(name, chosen["model"], networks)
     file, shots = arguments["weights"], arguments["shots"]
-    rules = {
-        f"{name}: weights must come with the model they are for": file is None or chosen["model"] != "auto",
-        f"{name}: weights must be left out for model {COPY}, which has no network": file is None or model != COPY,
-    }
-    for rule, kept in rules.items():
-        need(kept, rule, file)
-    rule = f"{name}: shots must be left out for model {model}, which does all in one pass"
-    need(shots is None or model in IN_PASSES, rule, shots)
+    need(file is None or chosen["model"] != "auto", f"{name}: weights must come with the model they are for", file)
+    no_network = f"{name}: weights must be left out for model {COPY}, which has no network"
+    need(file is None or model != COPY, no_network, file)
+    one_pass = f"{name}: shots must be left out for model {model}, which does all in one pass"
+    need(shots is None or model in IN_PASSES, one_pass, shots)
     given |= arguments.given("weights", "shots")
     need_at_least(name, "shots", given.get("shots", 0), 0)
     return Settings(

@@ -34,7 +34,6 @@ class RunSettings(Protocol):
         peak_rate: of the optimiser.
         clip_norm: gradients longer than this are shortened.
         decay: of the averaged weights, per step.
-        seed: of everything drawn.
         minutes: budget.
         device: torch's name.
     """
@@ -51,8 +50,6 @@ class RunSettings(Protocol):
     def clip_norm(self) -> float: ...
     @property
     def decay(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
     @property
     def minutes(self) -> float: ...
     @property
