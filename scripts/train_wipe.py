@@ -1,6 +1,7 @@
 """Train vswipe's own network, which corrects what copying decided: `models/wipe_v1.safetensors`.
 
     python scripts/train_wipe.py data --data DATA --minutes 45      # runs the copy stage over training clips
+    python scripts/train_wipe.py data --data DATA --minutes 10 --stills --first 50000    # single frames: no copies
     python scripts/train_wipe.py train --data DATA --run runs/wipe --minutes 60
     python scripts/train_wipe.py train --data DATA --run runs/wipe2 --start models/wipe_v1.safetensors
     python scripts/train_wipe.py measure --data DATA --run runs/wipe
@@ -169,6 +170,7 @@ def main() -> int:
     parser.add_argument("--between", type=Path, help="export the mean of the run's weights and these")
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
     parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
+    parser.add_argument("--stills", action="store_true", help="make single frames, which have no copies")
     parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
     parser.add_argument("--bottom", type=int, default=Settings.bottom, help="channels at a quarter of the resolution")
     parser.add_argument("--depth", type=int, default=Settings.depth, help="layers there")
@@ -188,7 +190,8 @@ def main() -> int:
         return 0
     try:
         if args.what == "data":
-            wipe_data.make_many(args.data, args.minutes, args.first)
+            make = wipe_data.make_stills if args.stills else wipe_data.make
+            wipe_data.make_many(args.data, args.minutes, args.first, make)
         elif args.what == "export":
             write_weights(args.run, args.to, args.between)
         else:

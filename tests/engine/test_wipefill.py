@@ -99,6 +99,15 @@ def test_untrained_it_is_the_copy_stage_and_trained_it_only_writes_in_the_hole(
             assert not np.array_equal(before, after)
 
 
+def test_a_clip_of_one_frame_is_filled(tmp_path: Path) -> None:
+    fmt = FORMATS[0]
+    frames, masks = draw(fmt, 1)
+    plain = erase(fmt, frames, masks)[0]
+    same = erase(fmt, frames, masks, model="wipe", weights=weights(tmp_path))[0]
+    assert (plain[0] != frames[0].planes[0]).any()
+    assert all(np.array_equal(a, b) for a, b in zip(plain, same, strict=True))
+
+
 @pytest.mark.parametrize("model", ["copy", "wipe"])
 def test_the_caller_s_threads_change_nothing(model: str, tmp_path: Path) -> None:
     """Sums that two threads share may differ from one thread's in the last bit, which float samples keep."""

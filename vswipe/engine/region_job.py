@@ -26,7 +26,7 @@ from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend,
 from vswipe.restore.search import HIDDEN
 from vswipe.restore.spatial import fill, refine
 from vswipe.restore.steady import Neighbour, average, brightness, cells, weigh
-from vswipe.restore.trace import Window, bounds
+from vswipe.restore.trace import COMPLETIONS, Window, bounds
 
 
 @dataclass
@@ -88,7 +88,7 @@ class RegionJob:
         """Grids of all frames in `numbers`; pairs across a cut have no flow. `kind` names the pictures."""
         basics = [self.view.basics(n) for n in numbers]
         height, width = basics[0]["valid"].shape[:2]
-        nothing = np.zeros((2, 2, height, width, 3), np.float32)
+        nothing = np.zeros((2, COMPLETIONS, height, width, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
         pairs = [flows[n] if link else nothing for n, link in zip(numbers[:-1], linked, strict=True)]
 

@@ -18,6 +18,8 @@ from vswipe.restore.cells import CLEAR, advance
 from vswipe.restore.compare import Tuning, compare, inside, registration
 from vswipe.restore.search import Box, Finds, Look, OpenPoints, Search
 
+COMPLETIONS = 2  # of the flow, that the engine follows: diffused and affine
+
 
 @dataclass
 class Window:
@@ -44,8 +46,8 @@ class Window:
 
     @property
     def completions(self) -> int:
-        """K. Without a pair nothing is followed, and one completion is as good as any."""
-        return self.forward[0].shape[0] if self.forward else 1
+        """K. Without a pair nothing is followed, but a network must find as many candidates as ever."""
+        return self.forward[0].shape[0] if self.forward else COMPLETIONS
 
     def cells(self, n: int) -> Tensor:
         """(H, W, C + 1) colour and visible share of frame n."""

@@ -30,7 +30,8 @@ from vswipe.restore.fills import plain_fills
 
 from .clips import ClipFile, count_frames, find_clips
 from .codec import Planes, compress, split_i420
-from .overlays import composite, draw_overlay
+from .composite import Composite, composite
+from .overlays import draw_overlay
 from .pictures import find_pictures
 
 Sample = dict[str, np.ndarray]
@@ -42,13 +43,25 @@ KINDS = (("sub", 0.25), ("subnogap", 0.2), ("logo", 0.15), ("dyn", 0.4))
 CODED_SHARE = 0.5
 EXPOSURE_SHARE = 0.18  # of the windows fade, flash or strobe
 SIZE = (480, 270)  # of windows cut from photographs
+STILLS, STILL_FRAMES, STILL_REACH, STILL_PHOTO_SHARE = 8, 4, 120, 0.7
+"""Single frames of a file of them, frames that each is coded with, frames of a clip that they are from, and the share of
+files that are of photographs."""
 
 
-def photo_window(rng: np.random.Generator, path: Path, num_frames: int = FRAMES) -> Planes:
-    """A photograph under a slow, steady camera: pan, zoom and a little rotation, below a pixel to two per frame."""
+def photo_window(
+    rng: np.random.Generator, path: Path, num_frames: int = FRAMES, zoomed: tuple[float, float] = (1.15, 1.6)
+) -> Planes:
+    """A photograph under a slow, steady camera: pan, zoom and a little rotation, below a pixel to two per frame.
+
+    Args:
+        rng: chooses the camera.
+        path: of the photograph.
+        num_frames: of the window.
+        zoomed: how far it is enlarged beyond covering the frame, from and to; near 1 it is sharp, but short at the rim.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     width, height = SIZE
-    scale = max(width / image.shape[1], height / image.shape[0]) * rng.uniform(1.15, 1.6)
+    scale = max(width / image.shape[1], height / image.shape[0]) * rng.uniform(*zoomed)
     if scale < 1:  # cubic alone would alias
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         scale = 1.0
@@ -66,10 +79,10 @@ def photo_window(rng: np.random.Generator, path: Path, num_frames: int = FRAMES)
     return split_i420(np.stack(frames), width, height)
 
 
-def clip_window(rng: np.random.Generator, clip: ClipFile) -> tuple[Planes, Fraction]:
-    """`FRAMES` frames from anywhere in a clip."""
-    start = int(rng.integers(max(1, count_frames(clip) - FRAMES + 1)))
-    return clip.read(FRAMES, start)
+def clip_window(rng: np.random.Generator, clip: ClipFile, num_frames: int = FRAMES) -> tuple[Planes, Fraction]:
+    """Frames from anywhere in a clip."""
+    start = int(rng.integers(max(1, count_frames(clip) - num_frames + 1)))
+    return clip.read(num_frames, start)
 
 
 def change_exposure(rng: np.random.Generator, planes: Planes) -> Planes:
@@ -167,7 +180,9 @@ class Recorder:
         return sample
 
 
-def record(source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Generator, dilate: int = 1) -> list[Sample]:
+def record(
+    source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Generator, dilate: int = 1, every: int = 2
+) -> list[Sample]:
     """Runs the copy stage and returns what it found for every second frame of `CHUNKS` chunks.
 
     Args:
@@ -175,14 +190,15 @@ def record(source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Gener
         mask: (T, H, W) uint8, 1 = drawn.
         rng: chooses the frames.
         dilate: pixels the mask is grown by.
+        every: second frame, or another.
     """
     length, height, width = mask.shape
     pipeline = Pipeline(PictureFormat(width, height, "YUV", 8, False, 1, 1), length, Settings(dilate=dilate))
     frames = {n: Frame(n, tuple(plane[n] for plane in source), {}) for n in range(length)}
     masks = {n: mask[n] if mask[n].any() else None for n in range(length)}
-    phase = int(rng.integers(2))
-    pipeline.fusion = recorder = Recorder(truth, lambda n: n % 2 == phase)
-    if weights.find(FLOW) is not None:  # the candidates that the network will be given
+    phase = int(rng.integers(every))
+    pipeline.fusion = recorder = Recorder(truth, lambda n: n % every == phase)
+    if length > 1 and weights.find(FLOW) is not None:  # the candidates that the network will be given
         pipeline.motion = FlowFill(nets.create(FLOW, "auto"), pipeline.device, False)
     starts = [n for n in range(0, length, pipeline.chunk) if mask[n : n + pipeline.chunk].any()]
     for first in sorted(rng.permutation(starts)[:CHUNKS].tolist()):
@@ -209,7 +225,7 @@ class Drawn:
 
 def draw_window(rng: np.random.Generator, index: int, clips: list[ClipFile], photos: list[Path]) -> Drawn:
     """Window number `index`. Every clip comes once before any comes twice."""
-    kind = str(rng.choice([k for k, _ in KINDS], p=[p for _, p in KINDS]))
+    kind = _kind(rng)
     if rng.random() < PHOTO_SHARE:
         path = photos[int(rng.integers(len(photos)))]
         name, truth, fps = path.stem, photo_window(rng, path), Fraction(25)
@@ -220,12 +236,24 @@ def draw_window(rng: np.random.Generator, index: int, clips: list[ClipFile], pho
         truth, fps = clip_window(rng, clip)
     if rng.random() < EXPOSURE_SHARE:
         truth = change_exposure(rng, truth)
-    length, height, width = truth[0].shape
-    drawn = composite(truth, draw_overlay(kind, rng, width, height, length))
+    drawn = _marked(rng, kind, truth)
     source = drawn.planes
     if rng.random() < CODED_SHARE:
         source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")
-    return Drawn(f"{kind}_{name}", source, truth, drawn.mask, 1 if rng.random() < 0.7 else 2)
+    return Drawn(f"{kind}_{name}", source, truth, drawn.mask, _dilate(rng))
+
+
+def _kind(rng: np.random.Generator) -> str:
+    return str(rng.choice([k for k, _ in KINDS], p=[p for _, p in KINDS]))
+
+
+def _marked(rng: np.random.Generator, kind: str, truth: Planes) -> Composite:
+    length, height, width = truth[0].shape
+    return composite(truth, draw_overlay(kind, rng, width, height, length))
+
+
+def _dilate(rng: np.random.Generator) -> int:
+    return 1 if rng.random() < 0.7 else 2
 
 
 def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:
@@ -233,6 +261,37 @@ def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, li
     rng = np.random.default_rng([11, index])
     window = draw_window(rng, index, clips, photos)
     return window.name, record(window.source, window.truth, window.mask, rng, window.dilate)
+
+
+def make_stills(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:
+    """File number `index` of single frames, of one clip or photograph, each under marks of its own.
+
+    The engine sees one frame alone and finds no copy. What no frame shows is so learned from more pictures than windows
+    can be made of in the same time: there are three times as many photographs as clips.
+    """
+    rng = np.random.default_rng([15, index])
+    if rng.random() < STILL_PHOTO_SHARE:
+        path, fps = photos[index % len(photos)], Fraction(25)
+        name = path.stem
+        views = [photo_window(rng, path, STILL_FRAMES, (1.02, 1.5)) for _ in range(STILLS)]
+    else:
+        clip = clips[index % len(clips)]
+        name = clip.name
+        whole, fps = clip_window(rng, clip, STILL_REACH)
+        starts = rng.integers(max(1, len(whole[0]) - STILL_FRAMES + 1), size=STILLS)
+        views = [tuple(plane[at : at + STILL_FRAMES] for plane in whole) for at in starts]  # type: ignore[misc]
+    drawn = [_marked(rng, _kind(rng), view) for view in views]
+    source = tuple(np.concatenate(planes) for planes in zip(*(part.planes for part in drawn), strict=True))
+    if rng.random() < CODED_SHARE:
+        source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")  # type: ignore[arg-type]
+    samples: list[Sample] = []
+    end = 0
+    for view, part in zip(views, drawn, strict=True):
+        end += len(part.mask)
+        if part.mask[-1].any():  # blinking marks may be away
+            samples += record(tuple(plane[end - 1 : end] for plane in source), tuple(plane[-1:] for plane in view),
+                              part.mask[-1:], rng, _dilate(rng), every=1)  # type: ignore[arg-type]  # fmt: skip
+    return f"still_{name}", samples
 
 
 def save(path: Path, samples: list[Sample]) -> None:
