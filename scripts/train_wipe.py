@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
 from vswipe import nets
+from vswipe.nets.weights import begin_with
 from vswipe.training import wipe_data
 from vswipe.training.loop import autocast
 from vswipe.training.run import Run, write_weights
@@ -59,6 +60,7 @@ class Settings:
     width: float = 1.0
     bottom: int = 64
     depth: int = 3
+    generate: bool = True
     batch: int = 12
     peak_rate: float = 2e-3
     decay: float = 0.998  # of the averaged weights
@@ -75,7 +77,7 @@ class Settings:
     @property
     def options(self) -> dict[str, Any]:
         """Of the network."""
-        return {"width": self.width, "bottom": self.bottom, "depth": self.depth}
+        return {"width": self.width, "bottom": self.bottom, "depth": self.depth, "generate": self.generate}
 
 
 class Trainer(Run[Settings, Batch]):
@@ -85,7 +87,7 @@ class Trainer(Run[Settings, Batch]):
         settings: see there.
         folder: of the run.
         data: folder of samples.
-        start: file of weights that a new run begins with, instead of from nothing.
+        start: file of weights that a new run begins with, instead of from nothing; of a smaller network, too.
 
     Raises:
         ValueError: there are no samples, the folder holds a run of another network, or the weights do not fit.
@@ -93,8 +95,10 @@ class Trainer(Run[Settings, Batch]):
 
     def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
         torch.manual_seed(settings.seed)
-        net = nets.create(settings.name, start, **settings.options).to(torch.device(settings.device))
-        net = net.to(memory_format=torch.channels_last).train()
+        net = nets.create(settings.name, **settings.options)
+        if start is not None:
+            begin_with(net, start)
+        net = net.to(torch.device(settings.device)).to(memory_format=torch.channels_last).train()
         rate, decay = settings.peak_rate, settings.weight_decay
         self.data, self.held_out = data, SampleSet(data, True)
         if not self.num_windows:
@@ -174,6 +178,7 @@ def main() -> int:
     parser.add_argument("--width", type=float, default=Settings.width, help="multiplier of the channels")
     parser.add_argument("--bottom", type=int, default=Settings.bottom, help="channels at a quarter of the resolution")
     parser.add_argument("--depth", type=int, default=Settings.depth, help="layers there")
+    parser.add_argument("--no-generate", action="store_true", help="without the generative part")
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--rate", type=float, default=Settings.peak_rate, help="largest learning rate")
     parser.add_argument("--start", type=Path, default=None, help="weights that a new run begins with")
@@ -195,7 +200,8 @@ def main() -> int:
         elif args.what == "export":
             write_weights(args.run, args.to, args.between)
         else:
-            settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth, batch=args.batch,
+            settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth,
+                                generate=not args.no_generate, batch=args.batch,
                                 peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,
                                 device=args.device)  # fmt: skip
             trainer = Trainer(settings, args.run, args.data, args.start)

@@ -173,9 +173,10 @@ def test_a_new_run_may_begin_with_weights(
     assert run(monkeypatch, "train", *given, "--width", "0.34", "--rate", "1e-9", "--start", start) == 0
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert torch.allclose(state["net"]["last.bias"], net.last.bias, atol=1e-3)
+    assert state["net"]["generated.weight"].abs().max() < 1e-6  # which the file lacks: it says nothing yet
     other = ["--data", str(folder), "--run", str(tmp_path / "other"), "--width", "0.5", "--start", start]
     assert run(monkeypatch, "train", *other) == 1
-    assert "wipe.safetensors was trained with width=0.34, got width=0.5" in capsys.readouterr().err
+    assert "wipe.safetensors must hold enter.weight (16," in capsys.readouterr().err
 
 
 def test_light_changes_and_black_stays_black() -> None:

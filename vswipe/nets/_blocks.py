@@ -189,6 +189,10 @@ class DilatedUNet(nn.Module):
 
     def run(self, planes: Tensor) -> Tensor:
         """(B, outputs, H, W) float32 of (B, planes, H, W), both multiples of 4."""
+        return self.last(self.features(planes)).float()
+
+    def features(self, planes: Tensor) -> Tensor:
+        """(B, first of widths, H, W): what the last layer reads."""
         x = _act(self.enter(planes.contiguous(memory_format=torch.channels_last)))
         x = full = _act(self.full(x))
         x = _act(self.down1(x))
@@ -199,7 +203,7 @@ class DilatedUNet(nn.Module):
         x = _act(middle + F.interpolate(self.up2(x), scale_factor=2.0, mode="nearest"))
         x = _act(self.middle_out(x))
         x = _act(full + F.interpolate(self.up1(x), scale_factor=2.0, mode="nearest"))
-        return self.last(_act(self.full_out(x))).float()
+        return _act(self.full_out(x))
 
 
 def _act(x: Tensor) -> Tensor:

@@ -101,8 +101,8 @@ def build(name: str, options: dict[str, Any]) -> nn.Module:
 
 def _check_option(option: str, value: Any) -> None:
     """Options also come from the header of a file: a wrong one must not ask for all the memory there is."""
-    if option == "own" and not isinstance(value, bool):
-        raise ValueError(f"create: own must be a bool, got {value!r}")
+    if option in ("own", "generate") and not isinstance(value, bool):
+        raise ValueError(f"create: {option} must be a bool, got {value!r}")
     if option == "width" and not (isinstance(value, (int, float)) and 0 < value <= _MAX_WIDTH):
         raise ValueError(f"create: width must be above 0 and at most {_MAX_WIDTH}, got {value!r}")
     if option == "bottom" and not (isinstance(value, int) and 0 < value <= _MAX_BOTTOM):

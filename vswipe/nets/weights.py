@@ -187,6 +187,22 @@ def _check_hash(path: Path, expected: str) -> None:
         raise ValueError(f"create: {path} must have the sha256 {expected}, got {found}")
 
 
+def begin_with(net: nn.Module, path: Path) -> None:
+    """Loads the weights of a smaller network of the same kind; layers that the file lacks begin at zero.
+
+    For residual and last layers only, which say nothing so: the network does what the smaller one did.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds what does not fit.
+    """
+    if not path.is_file():
+        raise ValueError(f"begin_with: weights must be a file, got {path}")
+    state, _ = read(path)
+    for key, value in net.state_dict().items():
+        state.setdefault(key, torch.zeros_like(value))
+    _fill(net, state, path)
+
+
 def _fill(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Loads strictly; constants of three numbers may have any shape."""
     wanted = net.state_dict()

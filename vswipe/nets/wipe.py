@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vswipe.nets._blocks import DilatedUNet, scaled
 from vswipe.nets.spec import Spec
@@ -39,6 +39,7 @@ _LARGEST_DOUBT = 24.0  # levels
 _SURE = 1.0  # levels that even an undoubted pixel may be moved by
 _LARGEST_SHARE = 1.5  # of a plain fill; beyond 1 it leads away from the other one
 _CHROMA_DOUBT = 0.5  # chroma varies less than luma
+_REACH = 1.5  # local contrasts that the generative part may move a pixel by: between the two sides of an edge
 _NO_LOGIT = -12.0  # stands for a candidate that is not there
 _CONTRAST_FLOOR = 3.0  # levels
 _STATISTICS = 8  # side of the cells that mean and contrast are taken over; box filters took half of the time
@@ -79,15 +80,20 @@ class Wipe(DilatedUNet):
         width: multiplies all channel counts.
         bottom: channels at a quarter of the resolution, where most of the layers are.
         depth: dilated convolutions there; four reach 60 blocks far.
+        generate: has the generative part: a second residual for what no frame shows.
     """
 
     spec = Spec("wipe", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="fusion")
 
-    def __init__(self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3) -> None:
+    def __init__(self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3, generate: bool = False) -> None:
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS, bottom))
         super().__init__(_PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)],
                          NUM_COPIES + 3 + NUM_FILLS)  # fmt: skip
-        self.options = {"width": width, "bottom": bottom, "depth": depth}
+        self.options = {"width": width, "bottom": bottom, "depth": depth, "generate": generate}
+        self.generated = nn.Conv2d(a, 3, 3, padding=1) if generate else None
+        if self.generated is not None:
+            for parameter in self.generated.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, found: Found) -> tuple[Tensor, Tensor]:
         """Corrections for every block of the hole, 0 elsewhere.
@@ -101,9 +107,10 @@ class Wipe(DilatedUNet):
         Raises:
             ValueError: sizes do not fit.
         """
-        planes, doubt = describe(found)
+        planes, doubt, contrast = describe(found)
         self.spec.check_size(*planes.shape[-2:])
-        x = self.run(planes)
+        features = self.features(planes)
+        x = self.last(features).float()
         logits = _LARGEST_LOGIT * torch.tanh(x[:, :NUM_COPIES] / _LARGEST_LOGIT)
         scale = torch.cat([doubt, _CHROMA_DOUBT * doubt, _CHROMA_DOUBT * doubt], 1)
         residual = scale * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
@@ -111,11 +118,17 @@ class Wipe(DilatedUNet):
         shares = _LARGEST_SHARE * torch.tanh(x[:, NUM_COPIES + 3 :] / _LARGEST_SHARE)
         instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
         residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
+        if self.generated is not None:
+            reach = (
+                _REACH * contrast * torch.tensor([1, _CHROMA_DOUBT, _CHROMA_DOUBT], device=x.device).view(1, 3, 1, 1)
+            )
+            residual = residual + alone * reach * torch.tanh(self.generated(features).float())
         return logits * found.hole, residual * found.hole
 
 
-def describe(found: Found) -> tuple[Tensor, Tensor]:
-    """What the network sees (B, 24, H, W), and by how many levels a pixel may be moved (B, 1, H, W)."""
+def describe(found: Found) -> tuple[Tensor, Tensor, Tensor]:
+    """What the network sees (B, 24, H, W), by how many levels a pixel may be moved (B, 1, H, W), and the contrast
+    around it, levels (B, 1, H, W)."""
     hole, base = found.hole, found.picture
     mean, contrast = _statistics(base)
     weights = torch.softmax(torch.cat([found.logits, found.own], 1), 1)
@@ -136,7 +149,7 @@ def describe(found: Found) -> tuple[Tensor, Tensor]:
         1,
     )
     planes = torch.cat([hole, 1.5 * (base - mean) / contrast, inside * hole, torch.log(contrast / 10)], 1)
-    return planes.clamp(-_CLIP, _CLIP), doubt.clamp(max=_LARGEST_DOUBT)
+    return planes.clamp(-_CLIP, _CLIP), doubt.clamp(max=_LARGEST_DOUBT), contrast
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -230,7 +230,9 @@ def write_weights(folder: Path, to: Path, between: Path | None = None) -> None:
     net = nets.create(state["name"], **state["options"])
     net.load_state_dict(state["average"])
     if between is not None:
-        other = nets.create(state["name"], between, **state["options"]).state_dict()
+        begun = nets.create(state["name"], **state["options"])
+        weights.begin_with(begun, between)
+        other = begun.state_dict()
         net.load_state_dict({name: value.lerp(other[name], 0.5) if value.is_floating_point() else value
                              for name, value in net.state_dict().items()})  # fmt: skip
     to.parent.mkdir(parents=True, exist_ok=True)

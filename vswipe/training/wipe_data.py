@@ -44,8 +44,8 @@ CODED_SHARE = 0.5
 EXPOSURE_SHARE = 0.18  # of the windows fade, flash or strobe
 SIZE = (480, 270)  # of windows cut from photographs
 STILLS, STILL_FRAMES, STILL_REACH, STILL_PHOTO_SHARE = 8, 4, 120, 0.7
-"""Single frames of a file of them, frames that each is coded with, frames of a clip that they are from, and the share of
-files that are of photographs."""
+"""Single frames of a file of them, frames that each is coded with, frames of a clip that they are from, and the share
+of files that are of photographs."""
 
 
 def photo_window(
@@ -281,16 +281,16 @@ def make_stills(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[
         starts = rng.integers(max(1, len(whole[0]) - STILL_FRAMES + 1), size=STILLS)
         views = [tuple(plane[at : at + STILL_FRAMES] for plane in whole) for at in starts]  # type: ignore[misc]
     drawn = [_marked(rng, _kind(rng), view) for view in views]
-    source = tuple(np.concatenate(planes) for planes in zip(*(part.planes for part in drawn), strict=True))
+    y, u, v = (np.concatenate(planes) for planes in zip(*(part.planes for part in drawn), strict=True))
     if rng.random() < CODED_SHARE:
-        source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")  # type: ignore[arg-type]
+        y, u, v = compress((y, u, v), "h264", int(rng.integers(16, 27)), fps, "veryfast")
     samples: list[Sample] = []
     end = 0
     for view, part in zip(views, drawn, strict=True):
         end += len(part.mask)
         if part.mask[-1].any():  # blinking marks may be away
-            samples += record(tuple(plane[end - 1 : end] for plane in source), tuple(plane[-1:] for plane in view),
-                              part.mask[-1:], rng, _dilate(rng), every=1)  # type: ignore[arg-type]  # fmt: skip
+            one, clean = np.s_[end - 1 : end], (view[0][-1:], view[1][-1:], view[2][-1:])
+            samples += record((y[one], u[one], v[one]), clean, part.mask[-1:], rng, _dilate(rng), every=1)
     return f"still_{name}", samples
 
 
