@@ -44,6 +44,7 @@ from vswipe.training.wipe_set import (
     batch_of,
     choice_loss,
     crop_of,
+    kind_of,
     loss_of,
     squared_error,
     window_files,
@@ -146,7 +147,7 @@ class Trainer(Run[Settings, Batch]):
             for what, (a, b) in {"base": (0, 0), "weights": (1, 0), "residual": (0, 1), "net": (1, 1)}.items():
                 error, number = squared_error(batch, apply(batch, a * logits, b * residual))
                 row[what] = 10 * float(torch.log10(255**2 / (error.sum() / number.sum()).clamp(min=0.65)))
-            gathered.setdefault(name.split("_")[1], []).append(row)
+            gathered.setdefault(kind_of(name), []).append(row)
         return {
             kind: {what: {"psnr": float(np.mean([row[what] for row in rows]))} for what in rows[0]}
             | {"windows": len(rows), "worst": min(row["net"] - row["base"] for row in rows)}

@@ -21,6 +21,7 @@ from .wipe_data import Sample, load
 
 REFRESH = 60.0  # seconds between two looks for new files
 PATIENCE = 600.0  # seconds that the first of them may take to come
+STILL_SHARE = 0.33  # of the crops, that are of single frames
 CROP = (64, 96)  # height, width: what lies further away hardly tells, and of larger crops more is no hole
 _DEV_SALT, _DEV_DIVISOR = "vswipe:wipe:", 10
 
@@ -82,12 +83,19 @@ class SampleSet:
         return sum(len(samples) for samples in self.windows.values())
 
     def draw(self, rng: np.random.Generator) -> Sample:
-        """A sample of any window that has one, every window as often."""
-        names = list(self.windows)
-        while True:
-            samples = self.windows[names[int(rng.integers(len(names)))]]
+        """A sample of any window that has one, every window as often; a third are single frames where there are any."""
+        parts: tuple[list[str], list[str]] = ([], [])
+        for name, samples in self.windows.items():
             if samples:
-                return samples[int(rng.integers(len(samples)))]
+                parts[kind_of(name) == "still"].append(name)
+        still = not parts[0] or (bool(parts[1]) and rng.random() < STILL_SHARE)
+        samples = self.windows[parts[still][int(rng.integers(len(parts[still])))]]
+        return samples[int(rng.integers(len(samples)))]
+
+
+def kind_of(name: str) -> str:
+    """What a file of samples holds: a kind of mark, or "still"."""
+    return name.split("_")[1]
 
 
 def window_files(folder: Path, held_out: bool) -> list[Path]:
