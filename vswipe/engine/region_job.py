@@ -22,6 +22,7 @@ from vswipe.ops.morphology import depth_inside
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
+from vswipe.restore.onion import peel
 from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather
 from vswipe.restore.search import HIDDEN
 from vswipe.restore.spatial import fill, refine
@@ -251,6 +252,9 @@ class RegionJob:
                 layers |= {n: [copy for parts in own for copy in parts] for n, own in found.items()}
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
+            if self.network is None:
+                peeled = self.pool.map(lambda n: self._peeled(n, layers[n], spatial[n]), numbers)
+                spatial = dict(zip(numbers, peeled, strict=True))
         if self.network is not None:
             with self.clock("network"):
                 spatial = self._by_network(numbers, self.network)
@@ -293,6 +297,18 @@ class RegionJob:
             return small if factor == 1 else refine(self.view.levels(n, group), hole, small, factor)
         # Chroma is smooth: it is filled at the same scale although it is smaller.
         return fill(self.view.levels(n, group), hole, factor, smooth=group > 0)
+
+    def _peeled(self, n: int, layers: list[Copies], spatial: list[np.ndarray]) -> list[np.ndarray]:
+        """The frame's own fill, once more from what the copies show within the hole; form as `_spatial`."""
+        out = list(spatial)
+        for g, copies in enumerate(layers):
+            hole = self.view.mask(n, g)
+            if hole is None:
+                continue
+            shown, copied = self._blend(n, g, self._single_pixels(n, g, copies), np.zeros_like(spatial[g]))
+            out[g] = peel(self.view.levels(n, g), hole, shown.cpu().numpy(), copied.cpu().numpy(), spatial[g],
+                          self.view.factor, smooth=g > 0)  # fmt: skip
+        return out
 
     def _by_network(self, numbers: list[int], network: NetFill) -> dict[int, list[np.ndarray]]:
         """The holes as a network fills them, starting from the spatial fill; form as `_spatial`."""

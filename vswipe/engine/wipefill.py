@@ -20,6 +20,7 @@ from vswipe.ops.precision import has_fast_bf16
 from vswipe.ops.sampling import sample_points
 from vswipe.restore.compare import Tuning
 from vswipe.restore.fills import plain_fills
+from vswipe.restore.onion import KNOWN
 from vswipe.restore.propagate import Copies
 
 CONTEXT = 16  # blocks around the hole that the network sees
@@ -187,8 +188,8 @@ class _Crop:
             mixed = mixed[:, :1]
         inside = picture[:, : mixed.shape[1]]
         inside.copy_(torch.where(hole > 0, self._dense(mixed.T), inside))
-        where = hole[0, 0].cpu().numpy() > 0
-        fills = plain_fills(picture[0, 0].cpu().numpy(), where)
+        left = self._dense(weights[-1:])[0, 0].cpu().numpy() > 1 - KNOWN
+        fills = plain_fills(picture[0, 0].cpu().numpy(), left)  # reach to the copies, like the spatial fill
         return Found(
             hole,
             picture,

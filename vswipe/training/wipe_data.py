@@ -27,6 +27,7 @@ from vswipe.engine.settings import FLOW, Settings
 from vswipe.engine.wipefill import Correction, Hidden
 from vswipe.nets import weights
 from vswipe.restore.fills import plain_fills
+from vswipe.restore.onion import KNOWN
 
 from .clips import ClipFile, count_frames, find_clips
 from .codec import Planes, compress, split_i420
@@ -173,11 +174,23 @@ class Recorder:
                 f"spatial{g}": to_bytes(hidden.spatial),
                 f"truth{g}": np.stack([self.truth[p][n][row, column] for p in planes.indices], -1),
             }
-        whole, luma = view.mask(n, 0), view.levels(n, 0)
+        whole, luma = view.mask(n, 0), view.levels(n, 0).copy()
         assert whole is not None
-        inside = whole[top:bottom, left:right].astype(bool)
-        sample["fills0"] = to_bytes(plain_fills(luma[top:bottom, left:right, 0], inside)[:, inside])
+        mixed, copied = _mixed(groups[0])
+        unknown = np.zeros(whole.shape, bool)
+        luma[view.where(n, 0)] = mixed
+        unknown[view.where(n, 0)] = copied < KNOWN
+        box = np.s_[top:bottom, left:right]
+        inside = whole[box].astype(bool)
+        sample["fills0"] = to_bytes(plain_fills(luma[box][..., 0], unknown[box])[:, inside])
         return sample
+
+
+def _mixed(hidden: Hidden) -> tuple[np.ndarray, np.ndarray]:
+    """What the copy stage makes of blocks of one pixel: (N, C) levels, and (N,) the share that was copied."""
+    weights = torch.softmax(torch.cat([hidden.copies.logits, torch.from_numpy(hidden.own)[None]]), 0).numpy()
+    values = (weights[:-1, :, None] * hidden.copies.values[:, :, 0].numpy()).sum(0)
+    return values + weights[-1][:, None] * hidden.spatial, 1 - weights[-1]
 
 
 def record(

@@ -213,12 +213,9 @@ def place(rng: np.random.Generator | None, sample: Sample, size: tuple[int, int]
 def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, int] = CROP) -> list[Sample]:
     """Both plane groups of a crop; with `rng` flipped, brightened, and short of some copies at random."""
     keep = np.ones(NUM_COPIES, bool)
-    if rng is not None:
-        chance = rng.random()
-        if chance < 0.08:  # what no frame shows
-            keep[:] = False
-        elif chance < 0.2:
-            keep[[[0, 1], [2, 3]][int(rng.integers(2))]] = False
+    # What no frame shows is in the single frames: fills of a window know its copies.
+    if rng is not None and rng.random() < 0.12:
+        keep[[[0, 1], [2, 3]][int(rng.integers(2))]] = False
     top, left = place(rng, sample, size)
     groups = [dense(sample, 0, top, left, size, keep),
               dense(sample, 1, top // 2, left // 2, (size[0] // 2, size[1] // 2), keep)]  # fmt: skip
