@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from vswipe.engine import region_job
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
@@ -269,6 +270,31 @@ def test_a_mask_over_everything_takes_the_frames_around() -> None:
     assert np.abs(result[5][0].astype(int) - clean[5].planes[0]).mean() < 3
     everywhere: list[np.ndarray | None] = [full] * 10
     assert len(Run(YUV420, clean, everywhere).all()) == 10
+
+
+@pytest.mark.parametrize("fmt", [YUV420, FORMATS[2], FORMATS[5], FORMATS[7]], ids=["420", "444", "gray", "rgb"])
+def test_what_no_frame_shows_goes_on_from_what_was_copied(fmt: PictureFormat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box hides a pattern of which later frames show the upper part; only there can be seen how the rest goes on."""
+    view = painting()[:HEIGHT, :WIDTH].copy()
+    view[30:66, 24:104] = view[30:66, 24:104] / 4 + 20
+    view[30:66, 52:76] += 130
+    clean = [Frame(n, to_planes(view, fmt)) for n in range(16)]
+    whole, part = (np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(2))
+    whole[26:70, 20:108] = 1
+    part[56:70, 20:108] = 1
+    masks: list[np.ndarray | None] = [whole if n < 8 else part for n in range(16)]
+    burnt = burn(clean, masks, fmt)
+    errors = []
+    for peel in (region_job.peel, lambda *args, **_: args[4]):
+        monkeypatch.setattr(region_job, "peel", peel)
+        out, height = Run(fmt, burnt, masks).all()[3], fmt.plane_shape(0)[0]
+        errors.append([])
+        for plane, truth in zip(out, clean[3].planes, strict=True):
+            sub = height // plane.shape[0]
+            below = np.s_[58 // sub : 62 // sub, 32 // sub : 96 // sub]
+            errors[-1].append(np.abs(plane.astype(float) - truth)[below].mean() / fmt.level)
+    for with_copies, without in zip(*errors, strict=True):
+        assert with_copies < 0.75 * without
 
 
 def test_a_single_frame_is_filled_from_itself() -> None:
