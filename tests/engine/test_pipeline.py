@@ -284,7 +284,7 @@ def test_what_no_frame_shows_goes_on_from_what_was_copied(fmt: PictureFormat, mo
     part[56:70, 20:108] = 1
     masks: list[np.ndarray | None] = [whole if n < 8 else part for n in range(16)]
     burnt = burn(clean, masks, fmt)
-    errors = []
+    errors: list[list[float]] = []
     for peel in (region_job.peel, lambda *args, **_: args[4]):
         monkeypatch.setattr(region_job, "peel", peel)
         out, height = Run(fmt, burnt, masks).all()[3], fmt.plane_shape(0)[0]
