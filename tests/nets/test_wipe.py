@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vswipe.nets import create
-from vswipe.nets.weights import find, save
+from vswipe.nets.weights import begin_with, find, save
 from vswipe.nets.wipe import NUM_COPIES, NUM_FILLS, Found, describe
 
 
@@ -34,16 +34,19 @@ def found(batch: int = 2, height: int = 24, width: int = 40, seed: int = 0) -> F
     )
 
 
-def trained(seed: int = 0) -> torch.nn.Module:
+def trained(seed: int = 0, generate: bool = False) -> torch.nn.Module:
     torch.manual_seed(seed)
-    net = create("wipe")
+    net = create("wipe", generate=generate)
     torch.nn.init.normal_(net.last.weight, std=0.1)
+    if generate:
+        torch.nn.init.normal_(net.generated.weight, std=0.1)
     return net
 
 
+@pytest.mark.parametrize("generate", [False, True])
 @torch.inference_mode()
-def test_untrained_it_corrects_nothing() -> None:
-    logits, residual = create("wipe")(found())
+def test_untrained_it_corrects_nothing(generate: bool) -> None:
+    logits, residual = create("wipe", generate=generate)(found())
     assert logits.shape == (2, NUM_COPIES, 24, 40)
     assert residual.shape == (2, 3, 24, 40)
     assert not logits.any()
@@ -58,11 +61,28 @@ def test_corrections_stay_inside_the_hole_and_within_their_bounds() -> None:
     assert not logits[outside].any()
     assert not residual[given.hole.expand_as(residual) == 0].any()
     assert 0.1 < logits.abs().max() <= 4
-    _, doubt = describe(given)
+    _, doubt, _ = describe(given)
     assert (residual[:, 1:].abs() <= 0.5 * doubt + 1e-4).all()
     # Luma may also go from the fill towards the plain ones.
     reach = doubt + 1.5 * (given.fills - given.spatial).abs().sum(1, keepdim=True)
     assert (residual[:, :1].abs() <= reach + 1e-3).all()
+
+
+@torch.inference_mode()
+def test_the_generative_part_speaks_where_nothing_is_shown() -> None:
+    """It adds to the rest, as far as the contrast around reaches, and is silent where copies are sure."""
+    given, net = found(), trained(generate=True)
+    logits, both = net(given)
+    torch.nn.init.zeros_(net.generated.weight)
+    generated = both - net(given)[1]
+    alone = torch.softmax(torch.cat([given.logits + logits, given.own], 1), 1)[:, -1:]
+    reach = 1.5 * alone * describe(given)[2] * torch.tensor([1, 0.5, 0.5]).view(1, 3, 1, 1)
+    assert not generated[given.hole.expand_as(generated) == 0].any()
+    assert (generated.abs() <= reach + 1e-3).all()
+    assert (generated.abs() > 0.1 * reach)[given.hole.expand_as(generated) > 0].float().mean() > 0.5
+    sure = replace(given, logits=torch.full_like(given.logits, 40.0))
+    with_it = trained(generate=True)(sure)[1]
+    assert torch.allclose(with_it, net(sure)[1], atol=1e-4)
 
 
 @torch.inference_mode()
@@ -104,12 +124,25 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 def test_a_file_of_another_width_says_so(tmp_path: Path) -> None:
     path = save(create("wipe", width=0.5), tmp_path / "wipe.safetensors")
-    assert create("wipe", path).options == {"width": 0.5, "bottom": 64, "depth": 3}
+    assert create("wipe", path).options == {"width": 0.5, "bottom": 64, "depth": 3, "generate": False}
     with pytest.raises(ValueError, match=r"was trained with width=0\.5, got width=1"):
         create("wipe", path, width=1)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is not a whole safetensors file"):
         create("wipe", path)
+
+
+@torch.inference_mode()
+def test_a_larger_network_begins_as_the_smaller_one(tmp_path: Path) -> None:
+    small = trained()
+    large = create("wipe", depth=5, generate=True)
+    begin_with(large, save(small, tmp_path / "wipe.safetensors", half=False))
+    for a, b in zip(small(found()), large(found()), strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+    with pytest.raises(ValueError, match=r"must hold enter.weight \(16,"):
+        begin_with(create("wipe", width=0.5), tmp_path / "wipe.safetensors")
+    with pytest.raises(ValueError, match="begin_with: weights must be a file, got"):
+        begin_with(large, tmp_path / "none.safetensors")
 
 
 @torch.inference_mode()

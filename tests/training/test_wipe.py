@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -177,6 +178,40 @@ def test_a_new_run_may_begin_with_weights(
     other = ["--data", str(folder), "--run", str(tmp_path / "other"), "--width", "0.5", "--start", start]
     assert run(monkeypatch, "train", *other) == 1
     assert "wipe.safetensors must hold enter.weight (16," in capsys.readouterr().err
+
+
+def test_single_frames_have_marks_and_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wipe_data, "STILL_PHOTO_SHARE", 1.0)
+    monkeypatch.setattr(wipe_data, "CODED_SHARE", 0.0)
+    monkeypatch.setattr(wipe_data, "STILLS", 3)
+    rng = np.random.default_rng(3)
+    art = cv2.resize(rng.uniform(20, 230, (30, 40, 3)).astype(np.float32), (400, 300), interpolation=cv2.INTER_CUBIC)
+    path = tmp_path / "photo.jpg"
+    cv2.imwrite(str(path), np.clip(art, 0, 255).astype(np.uint8))
+    name, samples = wipe_data.make_stills(4, [], [path])
+    assert name == "still_photo"
+    assert samples
+    wipe_data.save(tmp_path / f"00000_{name}.npz", samples)
+    wipe_data.save(tmp_path / "00001_sub_other.npz", samples)
+    held = is_held_out("photo")
+    for sample in SampleSet(tmp_path, held).windows[f"00000_{name}.npz"]:
+        luma, _ = crop_of(sample, None, SIZE)
+        hole = luma["hole"][0] > 0
+        assert hole.any()
+        assert np.isneginf(luma["logits"][:, hole]).all()
+        assert np.abs(luma["image"][0] - luma["truth"][0])[hole].mean() < 40
+
+
+def test_a_third_of_the_crops_are_single_frames(folder: Path) -> None:
+    samples = SampleSet(folder, False)
+    names = list(samples.windows)
+    samples.windows = {"00000_still_a.npz": samples.windows[names[0]],
+                       **{f"0000{i}_sub_b.npz": samples.windows[names[1]] for i in range(1, 9)}}  # fmt: skip
+    stills = {id(sample) for sample in samples.windows["00000_still_a.npz"]}
+    rng = np.random.default_rng(0)
+    assert 0.27 < np.mean([id(samples.draw(rng)) in stills for _ in range(600)]) < 0.39
+    samples.windows = {"00000_still_a.npz": samples.windows["00000_still_a.npz"]}
+    assert id(samples.draw(rng)) in stills
 
 
 def test_light_changes_and_black_stays_black() -> None:
