@@ -172,7 +172,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("runs/wipe_data"), help="folder of samples")
     parser.add_argument("--run", type=Path, default=Path("runs/wipe"), help="folder of checkpoint and curve")
     parser.add_argument("--to", type=Path, default=Path("models/wipe_v1.safetensors"))
-    parser.add_argument("--between", type=Path, help="export the mean of the run's weights and these")
+    parser.add_argument(
+        "--between", type=Path, nargs="+", default=[], help="export the mean of the run's weights and these"
+    )
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
     parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
     parser.add_argument("--stills", action="store_true", help="make single frames, which have no copies")

@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="66300507da99bbabda9662dd040b97010eb654c1db2a890a4664c59d23d9bbdc",
+        sha256="b2a41db14ee2bf642dbe9a5f29f467bda500ade7f01bbba0494537eac4818889",
     ),
 }
 

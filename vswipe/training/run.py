@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -210,13 +210,13 @@ class Run[S: RunSettings, Batch](ABC):
         self.take_state(state)
 
 
-def write_weights(folder: Path, to: Path, between: Path | None = None) -> None:
+def write_weights(folder: Path, to: Path, between: Sequence[Path] = ()) -> None:
     """The averaged weights of a run in half precision, and its curve beside them.
 
     Args:
         folder: of the run.
         to: file of weights.
-        between: weights that the run began with, or others of its ancestry: what is written lies in the middle. Between
+        between: weights that the run began with, or others of its ancestry: what is written is the mean of all. Between
             two networks of which one began as the other there is no hill, and what either learned by heart is halved
             (Wortsman et al., ICML 2022, "Model soups", https://arxiv.org/abs/2203.05482, there of fine-tuned siblings).
 
@@ -229,12 +229,13 @@ def write_weights(folder: Path, to: Path, between: Path | None = None) -> None:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = nets.create(state["name"], **state["options"])
     net.load_state_dict(state["average"])
-    if between is not None:
-        begun = nets.create(state["name"], **state["options"])
-        weights.begin_with(begun, between)
-        other = begun.state_dict()
-        net.load_state_dict({name: value.lerp(other[name], 0.5) if value.is_floating_point() else value
-                             for name, value in net.state_dict().items()})  # fmt: skip
+    states = [net.state_dict()]
+    for path in between:
+        other = nets.create(state["name"], **state["options"])
+        weights.begin_with(other, path)
+        states.append(other.state_dict())
+    net.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) if value.is_floating_point() else value
+                         for name, value in states[0].items()})  # fmt: skip
     to.parent.mkdir(parents=True, exist_ok=True)
     weights.save(net, to, settings=state["settings"])
     copy_curve(folder, to)
