@@ -4,7 +4,8 @@ A mark over a moving picture is rarely hidden as a whole for ever: parts of its 
 from the frame's own visible surroundings would reach over the copied parts, and bring the colour of a wall into a face.
 So the hole is filled from its rim inwards, as the onion is peeled in Oh et al., ICCV 2019 (section 3.1,
 https://arxiv.org/abs/1908.08718), but in the order of certainty: the copies that are trusted most are known first, and
-each layer is known to the next. With subtitles without gaps this gave 1.5 dB.
+each layer is known to the next. It gives 0.3 dB in the mean over all kinds
+of marks, 0.5 on subtitles without gaps, 3 where a box hides a picture by halves.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from vswipe.restore.spatial import fill
 
 LAYERS = (0.9, 0.7, 0.5)
-"""Shares that must have come from other frames for a sample to be known. One layer of 0.5 gives 1.3 dB, a fourth of 0.3
-nothing more."""
+"""Shares that must have come from other frames for a sample to be known. On five clips one layer of 0.5 gives 1.3 dB,
+these three 1.5, a fourth of 0.3 nothing more."""
 KNOWN = LAYERS[-1]
 """The share from which a sample is known in the end."""
 _FEW = 0.02  # share of the hole: fewer known samples than that say nothing, and fewer unknown ones are not worth it
