@@ -119,9 +119,8 @@ class Wipe(DilatedUNet):
         instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
         residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
         if self.generated is not None:
-            reach = (
-                _REACH * contrast * torch.tensor([1, _CHROMA_DOUBT, _CHROMA_DOUBT], device=x.device).view(1, 3, 1, 1)
-            )
+            reach = _REACH * contrast
+            reach = torch.cat([reach, _CHROMA_DOUBT * reach, _CHROMA_DOUBT * reach], 1)
             residual = residual + alone * reach * torch.tanh(self.generated(features).float())
         return logits * found.hole, residual * found.hole
 

@@ -4,8 +4,8 @@ A mark over a moving picture is rarely hidden as a whole for ever: parts of its 
 from the frame's own visible surroundings would reach over the copied parts, and bring the colour of a wall into a face.
 So the hole is filled from its rim inwards, as the onion is peeled in Oh et al., ICCV 2019 (section 3.1,
 https://arxiv.org/abs/1908.08718), but in the order of certainty: the copies that are trusted most are known first, and
-each layer is known to the next. It gives 0.3 dB in the mean over all kinds of marks, 0.5 on subtitles without gaps, and 3
-where a box hides a picture by halves.
+each layer is known to the next. It gives 0.3 dB in the mean over all kinds of marks, 0.5 on subtitles without gaps, and
+3 where a box hides a picture by halves.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ class Recorder:
                 f"spatial{g}": to_bytes(hidden.spatial),
                 f"truth{g}": np.stack([self.truth[p][n][row, column] for p in planes.indices], -1),
             }
-        whole, luma = view.mask(n, 0), view.levels(n, 0).copy()
+        whole, luma = view.mask(n, 0), view.levels(n, 0)
         assert whole is not None
         mixed, copied = _mixed(groups[0])
         unknown = np.zeros(whole.shape, bool)
@@ -196,14 +196,14 @@ def _mixed(hidden: Hidden) -> tuple[np.ndarray, np.ndarray]:
 def record(
     source: Planes, truth: Planes, mask: np.ndarray, rng: np.random.Generator, dilate: int = 1, every: int = 2
 ) -> list[Sample]:
-    """Runs the copy stage and returns what it found for every second frame of `CHUNKS` chunks.
+    """Runs the copy stage and returns what it found for some frames of `CHUNKS` chunks.
 
     Args:
         source, truth: with and without the marks.
         mask: (T, H, W) uint8, 1 = drawn.
         rng: chooses the frames.
         dilate: pixels the mask is grown by.
-        every: second frame, or another.
+        every: distance of these frames; neighbours show the same.
     """
     length, height, width = mask.shape
     pipeline = Pipeline(PictureFormat(width, height, "YUV", 8, False, 1, 1), length, Settings(dilate=dilate))
