@@ -62,6 +62,7 @@ class Settings:
     bottom: int = 64
     depth: int = 3
     generate: bool = True
+    rim: bool = True
     batch: int = 12
     peak_rate: float = 2e-3
     decay: float = 0.998  # of the averaged weights
@@ -78,7 +79,8 @@ class Settings:
     @property
     def options(self) -> dict[str, Any]:
         """Of the network."""
-        return {"width": self.width, "bottom": self.bottom, "depth": self.depth, "generate": self.generate}
+        return {"width": self.width, "bottom": self.bottom, "depth": self.depth, "generate": self.generate,
+                "rim": self.rim}  # fmt: skip
 
 
 class Trainer(Run[Settings, Batch]):
@@ -182,6 +184,7 @@ def main() -> int:
     parser.add_argument("--bottom", type=int, default=Settings.bottom, help="channels at a quarter of the resolution")
     parser.add_argument("--depth", type=int, default=Settings.depth, help="layers there")
     parser.add_argument("--no-generate", action="store_true", help="without the generative part")
+    parser.add_argument("--no-rim", action="store_true", help="blind to how the copies fit beside the hole")
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--rate", type=float, default=Settings.peak_rate, help="largest learning rate")
     parser.add_argument("--start", type=Path, default=None, help="weights that a new run begins with")
@@ -204,7 +207,7 @@ def main() -> int:
             write_weights(args.run, args.to, args.between)
         else:
             settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth,
-                                generate=not args.no_generate, batch=args.batch,
+                                generate=not args.no_generate, rim=not args.no_rim, batch=args.batch,
                                 peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,
                                 device=args.device)  # fmt: skip
             trainer = Trainer(settings, args.run, args.data, args.start)

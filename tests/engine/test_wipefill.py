@@ -52,9 +52,10 @@ def draw(fmt: PictureFormat, length: int) -> tuple[list[Frame], list[np.ndarray 
 
 def weights(folder: Path, std: float = 0.0, seed: int = 1) -> str:
     torch.manual_seed(seed)
-    net = create("wipe", width=0.34)
+    net = create("wipe", width=0.34, rim=True)
     if std:
         torch.nn.init.normal_(net.last.weight, std=std)
+        torch.nn.init.normal_(net.mended.weight, std=std)
     return str(save(net, folder / f"wipe{std}.safetensors", half=False))
 
 
@@ -129,6 +130,8 @@ class Spoken(torch.nn.Module):
     """In the network's place: keeps what it was shown, and says that only the frame's own fill is to be trusted: by
     logits, or by a residual."""
 
+    options = {"rim": True}  # noqa: RUF012
+
     def __init__(self, by_logits: bool) -> None:
         super().__init__()
         self.by_logits, self.seen = by_logits, []
@@ -173,6 +176,14 @@ def test_samples_and_blocks_lie_where_they_should(fmt: PictureFormat, monkeypatc
         luma = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)[top:, left:]
         apart.append(np.abs(luma[: own.shape[0], : own.shape[1]] - picture)[own == 0].max())
     assert min(apart) < 0.01
+    # Beside the hole the copies are those of the same place.
+    there = shown.rimmed[0].numpy()[:, : own.shape[0], : own.shape[1]] > 0
+    rim = shown.rim[0].numpy()[:, : own.shape[0], : own.shape[1]]
+    near = cv2.dilate(own, np.ones((7, 7), np.uint8)) - own
+    assert not there[:, near == 0].any()
+    assert there[:, near > 0].mean() > 0.25
+    here, elsewhere = (np.abs(rim - np.roll(picture, (k, k), (0, 1)))[there].mean() for k in (0, 2))
+    assert here < 0.5 * elsewhere
 
 
 def test_any_order_gives_the_same_frames(tmp_path: Path) -> None:
@@ -227,11 +238,21 @@ def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path, ways: int, axis
         return low + (high - low) * torch.rand(1, channels, 32, 48, generator=generator)
 
     hole, levels = (noise(1, 0, 1) > 0.5).float(), (16, 235)
-    found = Found(hole, noise(3, *levels), noise(4, *levels), noise(4, -3, 3), noise(1, *levels), noise(1, -3, 3),
-                  noise(1, 0, 20), noise(2, *levels))  # fmt: skip
+    found = Found(
+        hole,
+        noise(3, *levels),
+        noise(4, *levels),
+        noise(4, -3, 3),
+        noise(1, *levels),
+        noise(1, -3, 3),
+        noise(1, 0, 20),
+        noise(2, *levels),
+        noise(4, *levels),
+        (noise(4, 0, 1) > 0.5).float() * (1 - hole),
+    )
     logits, residual = run._call(found, _VIEWS[:ways])
     mirrored = {key: value.flip(axis) for key, value in vars(found).items()}
-    for key in ("values", "logits"):  # two candidates of the past, two of the future
+    for key in ("values", "logits", "rim", "rimmed"):  # two candidates of the past, two of the future
         mirrored[key] = torch.cat([mirrored[key][:, 2:], mirrored[key][:, :2]], 1)
     other_logits, other_residual = run._call(Found(**mirrored), _VIEWS[:ways])
     assert float(residual.abs().max()) > 1

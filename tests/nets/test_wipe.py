@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vswipe.nets import create
 from vswipe.nets.weights import begin_with, find, save
-from vswipe.nets.wipe import NUM_COPIES, NUM_FILLS, Found, describe
+from vswipe.nets.wipe import NUM_COPIES, NUM_FILLS, Found, describe, describe_rim
 
 
 def found(batch: int = 2, height: int = 24, width: int = 40, seed: int = 0) -> Found:
@@ -31,22 +31,32 @@ def found(batch: int = 2, height: int = 24, width: int = 40, seed: int = 0) -> F
         torch.randn(batch, 1, height, width, generator=g),
         levels(1) / 10,
         levels(NUM_FILLS),
+        levels(NUM_COPIES),
+        rimmed(hole, g),
     )
 
 
-def trained(seed: int = 0, generate: bool = False) -> torch.nn.Module:
+def rimmed(hole: Tensor, g: torch.Generator) -> Tensor:
+    """Most of three rows around the hole."""
+    beside = torch.nn.functional.max_pool2d(hole, 7, 1, 3) - hole
+    return beside * (torch.rand(hole.shape[0], NUM_COPIES, *hole.shape[2:], generator=g) > 0.2).float()
+
+
+def trained(seed: int = 0, generate: bool = False, rim: bool = False) -> torch.nn.Module:
     torch.manual_seed(seed)
-    net = create("wipe", generate=generate)
+    net = create("wipe", generate=generate, rim=rim)
     torch.nn.init.normal_(net.last.weight, std=0.1)
     if generate:
         torch.nn.init.normal_(net.generated.weight, std=0.1)
+    if rim:
+        torch.nn.init.normal_(net.mended.weight, std=0.1)
     return net
 
 
-@pytest.mark.parametrize("generate", [False, True])
+@pytest.mark.parametrize(("generate", "rim"), [(False, False), (True, False), (True, True)])
 @torch.inference_mode()
-def test_untrained_it_corrects_nothing(generate: bool) -> None:
-    logits, residual = create("wipe", generate=generate)(found())
+def test_untrained_it_corrects_nothing(generate: bool, rim: bool) -> None:
+    logits, residual = create("wipe", generate=generate, rim=rim)(found())
     assert logits.shape == (2, NUM_COPIES, 24, 40)
     assert residual.shape == (2, 3, 24, 40)
     assert not logits.any()
@@ -83,6 +93,37 @@ def test_the_generative_part_speaks_where_nothing_is_shown() -> None:
     sure = replace(given, logits=torch.full_like(given.logits, 40.0))
     with_it = trained(generate=True)(sure)[1]
     assert torch.allclose(with_it, net(sure)[1], atol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_does_not_fit_beside_the_hole_may_be_mended() -> None:
+    """It adds to the rest, as far as the copies are off there, and is silent where they fit."""
+    given, net = found(), trained(rim=True)
+    _, both = net(given)
+    torch.nn.init.zeros_(net.mended.weight)
+    mended = both - net(given)[1]
+    fit = describe_rim(given, describe(given)[2])[1]
+    assert not mended[given.hole.expand_as(mended) == 0].any()
+    assert (mended.abs() <= 2 * fit * torch.tensor([1, 0.5, 0.5]).view(1, 3, 1, 1) + 1e-3).all()
+    assert (mended.abs() > 0.1 * fit)[given.hole.expand_as(mended) > 0].float().mean() > 0.5
+    fitting = replace(given, rim=given.picture[:, :1].expand_as(given.rim))
+    assert torch.allclose(trained(rim=True)(fitting)[1], net(fitting)[1], atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_rim_says_how_large_each_copys_error_is() -> None:
+    given = found()
+    off = torch.tensor([3.0, -5.0, 0.0, 7.0]).view(1, 4, 1, 1)
+    given = replace(given, rim=given.picture[:, :1] + off, logits=torch.full_like(given.logits, -20.0))
+    given.logits[:, 1] = 20
+    planes, fit = describe_rim(given, torch.full_like(given.hole, 10.0))
+    inside = given.hole[:, 0] > 0
+    for k, apart in enumerate(off.flatten().tolist()):
+        assert torch.allclose(planes[:, NUM_COPIES + k][inside], torch.tensor(0.4 * apart), atol=1e-3)
+        assert torch.allclose(planes[:, 2 * NUM_COPIES + k][inside], torch.tensor(0.4 * abs(apart)), atol=1e-3)
+    assert torch.allclose(fit[given.hole > 0], torch.tensor(5.0), atol=1e-2)
+    nowhere = replace(given, rimmed=torch.zeros_like(given.rimmed))
+    assert not any(part.any() for part in describe_rim(nowhere, given.hole + 1))
 
 
 @torch.inference_mode()
@@ -124,7 +165,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 def test_a_file_of_another_width_says_so(tmp_path: Path) -> None:
     path = save(create("wipe", width=0.5), tmp_path / "wipe.safetensors")
-    assert create("wipe", path).options == {"width": 0.5, "bottom": 64, "depth": 3, "generate": False}
+    assert create("wipe", path).options == {"width": 0.5, "bottom": 64, "depth": 3, "generate": False, "rim": False}
     with pytest.raises(ValueError, match=r"was trained with width=0\.5, got width=1"):
         create("wipe", path, width=1)
     path.write_bytes(path.read_bytes()[:-100])
@@ -135,7 +176,7 @@ def test_a_file_of_another_width_says_so(tmp_path: Path) -> None:
 @torch.inference_mode()
 def test_a_larger_network_begins_as_the_smaller_one(tmp_path: Path) -> None:
     small = trained()
-    large = create("wipe", depth=5, generate=True)
+    large = create("wipe", depth=5, generate=True, rim=True)
     begin_with(large, save(small, tmp_path / "wipe.safetensors", half=False))
     for a, b in zip(small(found()), large(found()), strict=True):
         assert torch.allclose(a, b, atol=1e-4)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vswipe.restore.compare import DEFAULT, Tuning
-from vswipe.restore.propagate import Found, Group, Layer, Target, follow, gather
+from vswipe.restore.propagate import Found, Group, Layer, Rim, RimPoints, Target, follow, gather, gather_rim
 from vswipe.restore.search import HIDDEN
 from vswipe.restore.trace import Box, Window, bounds
 
@@ -111,6 +111,54 @@ def test_what_a_frame_gets_does_not_depend_on_its_company(texture: np.ndarray, o
         alone = propagate(scene, groups, targets(n), 4, DEFAULT, box)[n]
         assert torch.equal(alone[0][0].values, together[n][0][0].values)
         assert torch.equal(alone[0][0].logits, together[n][0][0].logits)
+
+
+def rims(scene: Window, own: Group, wanted: Sequence[Target]) -> dict[int, Rim]:
+    trails = [follow(scene, [own], wanted, direction, 4, PLAIN) for direction in (1, -1)]
+    return gather_rim(own, wanted, trails)
+
+
+def beside(away: tuple[int, int], *numbers: int) -> tuple[list[Target], np.ndarray, np.ndarray]:
+    """Targets with one block beside every hidden one, `away` from it, and where these blocks are."""
+    given = targets(*numbers)
+    points = given[0].points[0]
+    rim = RimPoints(torch.arange(len(points)), torch.tensor(away, dtype=torch.float32).expand(len(points), 2))
+    x, y = (points + rim.away).long().T.numpy()
+    return [replace(target, rim=rim) for target in given], x, y
+
+
+def test_beside_the_hole_the_copies_go_on(texture: np.ndarray) -> None:
+    above = (0, -2 * CELL * (HOLE[0].stop - HOLE[0].start))  # all of it visible
+    wanted, x, y = beside(above, 4)
+    truth = torch.from_numpy(picture(texture, 4)[y, x, 0].copy())
+    right = rims(window(texture), group(texture), wanted)[4]
+    assert bool(right.there.all())
+    assert right.values.shape == (4, len(truth), 1)
+    assert (right.values[..., 0] - truth).abs().max() < 1.5
+    # A wrong motion shows there, in the candidates that it led to.
+    error = (rims(window(texture, second=0.5), group(texture), wanted)[4].values[..., 0] - truth).abs().mean(1)
+    assert error[0] < 1.5 < 4 < error[1]
+
+
+def test_what_the_other_frame_hides_or_no_frame_shows_is_not_there(texture: np.ndarray) -> None:
+    wanted, _, _ = beside((2 * CELL, 0), 4)  # within the hole, mostly
+    rim = rims(window(texture), group(texture), wanted)[4]
+    assert 0.1 < rim.there.float().mean() < 0.9
+    cut = rims(window(texture, cut=4), group(texture), wanted)[4]
+    assert not bool(cut.there[:2].any())
+    assert not bool(cut.values[:2].any())
+    assert bool(cut.there[2:].any())
+
+
+def test_what_lies_beside_a_hole_does_not_depend_on_its_company(texture: np.ndarray) -> None:
+    wanted, _, _ = beside((0, -CELL), 2, 4, 6)
+    wanted[1] = replace(wanted[1], rim=None)  # not asked for
+    together = rims(window(texture), group(texture), wanted)
+    assert set(together) == {2, 6}
+    for target in (wanted[0], wanted[2]):
+        alone = rims(window(texture), group(texture), [target])[target.n]
+        assert torch.equal(alone.values, together[target.n].values)
+        assert torch.equal(alone.there, together[target.n].there)
 
 
 def test_nothing_is_copied_across_a_cut(texture: np.ndarray) -> None:

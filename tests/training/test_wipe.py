@@ -154,7 +154,7 @@ def test_a_run_goes_on_where_it_was_and_gives_a_file(
     net = create("wipe", tmp_path / "wipe.safetensors")
     assert torch.equal(net.last.bias, second["average"]["last.bias"].half().float())
     between = tmp_path / "between.safetensors"
-    start = str(weights.save(create("wipe", width=0.34), tmp_path / "start.safetensors"))
+    start = str(weights.save(create("wipe", width=0.34, rim=True), tmp_path / "start.safetensors"))
     assert run(monkeypatch, "export", *given, "--between", start, "--to", str(between)) == 0
     state = create("wipe", between).state_dict()
     for name, value in create("wipe", start).state_dict().items():

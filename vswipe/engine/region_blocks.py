@@ -14,8 +14,10 @@ from vswipe.engine.region_output import cached
 from vswipe.engine.region_view import GRID, RegionView
 from vswipe.ops.morphology import shrink_any
 from vswipe.ops.sampling import Picture
-from vswipe.restore.propagate import Group, Layer, Target
+from vswipe.restore.propagate import Group, Layer, RimPoints, Target
 from vswipe.restore.search import HIDDEN
+
+RIM = 3  # blocks beside the hole in which copies are compared with what is visible
 
 
 @dataclass
@@ -46,9 +48,33 @@ class RegionBlocks:
         the window's frames until the collector comes by."""
         return [self._group(g) for g in self.traced]
 
-    def target(self, n: int) -> Target:
-        """What is to be found for frame n."""
-        return Target(n, [self.points(self.view.mask(n, g), self.side) for g in self.traced])
+    def target(self, n: int, rim: bool = False) -> Target:
+        """What is to be found for frame n; with `rim` beside its hole, too."""
+        points = [self.points(self.view.mask(n, g), self.side) for g in self.traced]
+        return Target(n, points, self._rim(n)[0] if rim and self.view.mask(n, 0) is not None else None)
+
+    def rim(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the visible blocks beside frame n's hole."""
+        return self._rim(n)[1]
+
+    def _rim(self, n: int) -> tuple[RimPoints, tuple[np.ndarray, np.ndarray]]:
+        def beside(hole: np.ndarray) -> tuple[RimPoints, tuple[np.ndarray, np.ndarray]]:
+            blocks = shrink_any(hole, self.side, self.side)
+            distance, label = cv2.distanceTransformWithLabels(
+                1 - blocks.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+            )
+            rows, columns = np.nonzero((distance > 0) & (distance < RIM + 0.5))
+            number = np.zeros(int(label.max()) + 1, np.int64)  # of every label's hidden block
+            own = np.nonzero(blocks)
+            number[label[own]] = np.arange(own[0].size)
+            leader = number[label[rows, columns]]
+            away = np.stack([columns - own[1][leader], rows - own[0][leader]], 1).astype(np.float32) * self.side
+            points = RimPoints(*(torch.from_numpy(x).to(self.device) for x in (leader, away)))
+            return points, (rows, columns)
+
+        found = self.view.of_hole("rim", n, 0, beside)
+        assert found is not None  # called for frames with a hole
+        return found
 
     def points(self, hole: np.ndarray | None, block: int = 1) -> Tensor:
         """Centres of the blocks that hold hidden pixels, (N, 2), x then y."""

@@ -17,13 +17,25 @@ from vswipe.engine.region_blocks import RegionBlocks
 from vswipe.engine.region_output import Outputs, Raw, cached
 from vswipe.engine.region_view import GRID, RegionView, to_bytes
 from vswipe.engine.window import STEADY, WindowPlan
-from vswipe.engine.wipefill import Fusion, Hidden, own_logit
+from vswipe.engine.wipefill import Beside, Fusion, Hidden, own_logit
 from vswipe.ops.morphology import depth_inside
 from vswipe.ops.sampling import Picture, warp
 from vswipe.restore.compare import DEFAULT, Tuning
 from vswipe.restore.grain import add_grain, grain_around
 from vswipe.restore.onion import peel
-from vswipe.restore.propagate import Copies, Group, Layer, Target, Trail, blend, follow, gather
+from vswipe.restore.propagate import (
+    Copies,
+    Found,
+    Group,
+    Layer,
+    Rim,
+    Target,
+    Trail,
+    blend,
+    follow,
+    gather,
+    gather_rim,
+)
 from vswipe.restore.search import HIDDEN
 from vswipe.restore.spatial import fill, refine
 from vswipe.restore.steady import Neighbour, average, brightness, cells, weigh
@@ -80,6 +92,10 @@ class RegionJob:
         """Flow of the given pairs, without those across a cut; several at a time."""
         within = [n for n in pairs if self.linked(n)]
         return dict(zip(within, self.pool.map(lambda n: self.view.flow(kind, n, picture), within), strict=True))
+
+    @property
+    def _with_rim(self) -> bool:
+        return self.fusion is not None and self.fusion.wants_rim
 
     # Passes --------------------------------------------------------------------------------------------------------
 
@@ -215,7 +231,7 @@ class RegionJob:
         and what it is averaged with are one block. On the CPU in parts, one for each thread."""
         blocks: dict[int, list[Target]] = {}
         for n in numbers:
-            blocks.setdefault(self.plan.company(n).start, []).append(self.blocks.target(n))
+            blocks.setdefault(self.plan.company(n).start, []).append(self.blocks.target(n, self._with_rim))
         parts = self.workers if self.device.type == "cpu" else 1
         return [own for block in blocks.values() for own in (block[k::parts] for k in range(parts)) if own]
 
@@ -243,13 +259,15 @@ class RegionJob:
         # Needed at the end: made beside the copies.
         pending = [self.pool.submit(self._spatial, n) for n in numbers]
         layers: dict[int, list[Copies]] = {}
+        rims: dict[int, Rim] = {}
         with self.clock("copy"):
             gathering = [
-                self.pool.submit(gather, groups, targets, [task.result() for task in tasks])
+                self.pool.submit(_gathered, groups, targets, [task.result() for task in tasks])
                 for targets, *tasks in zip(blocks, *trails, strict=True)
             ]
-            for found in (task.result() for task in gathering):
+            for found, beside in (task.result() for task in gathering):
                 layers |= {n: [copy for parts in own for copy in parts] for n, own in found.items()}
+                rims |= beside
         with self.clock("spatial"):
             spatial = {n: task.result() for n, task in zip(numbers, pending, strict=True)}
             if self.network is None:
@@ -258,9 +276,14 @@ class RegionJob:
         if self.network is not None:
             with self.clock("network"):
                 spatial = self._by_network(numbers, self.network)
-        mixed = self._mixed if self.fusion is None else self._corrected
+
+        def mixed(n: int) -> list[Raw]:
+            if self.fusion is None:
+                return self._mixed(n, layers[n], spatial[n])
+            return self._corrected(n, layers[n], spatial[n], rims.get(n))
+
         with self.clock("copy" if self.fusion is None else "network"):
-            work = self.pool.map(lambda n: mixed(n, layers[n], spatial[n]), numbers)
+            work = self.pool.map(mixed, numbers)
             raw = dict(zip(numbers, work, strict=True))
         for n, groups_of in raw.items():
             self.view.ring.put("raw", (self.view.rect, n), groups_of)
@@ -365,7 +388,7 @@ class RegionJob:
         """All planes of one frame, mixed as the copy stage says."""
         return [self._raw(n, g, copies, spatial[g]) for g, copies in enumerate(layers)]
 
-    def _corrected(self, n: int, layers: list[Copies], spatial: list[np.ndarray]) -> list[Raw]:
+    def _corrected(self, n: int, layers: list[Copies], spatial: list[np.ndarray], rim: Rim | None) -> list[Raw]:
         """All planes of one frame, mixed as the fusion network says."""
         assert self.fusion is not None
         hidden = []
@@ -374,7 +397,8 @@ class RegionJob:
             own = own_logit(depth, texture, self.tuning)
             hidden.append(Hidden(copies, *self.blocks.places(n, g), spatial[g], own, texture))
         out = []
-        for g, change in enumerate(self.fusion.correct(self.view, n, self.blocks.side, hidden)):
+        beside = None if rim is None else Beside(rim, *self.blocks.rim(n))
+        for g, change in enumerate(self.fusion.correct(self.view, n, self.blocks.side, hidden, beside)):
             copies = Copies(layers[g].values, layers[g].logits + change.logits)
             raw = self._raw(n, g, copies, spatial[g])
             out.append(Raw(raw.values + change.residual.cpu().numpy(), raw.copied))
@@ -423,3 +447,9 @@ class RegionJob:
         if real.all():
             return Filled(planes.indices, rows, columns, result, share)
         return Filled(planes.indices, rows[real], columns[real], result[real], share[real])
+
+
+def _gathered(
+    groups: Sequence[Group], targets: Sequence[Target], trails: Sequence[Trail]
+) -> tuple[Found, dict[int, Rim]]:
+    return gather(groups, targets, trails), gather_rim(groups[0], targets, trails)

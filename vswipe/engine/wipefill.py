@@ -14,14 +14,14 @@ from torch import Tensor
 
 from vswipe.engine.region_view import RegionView
 from vswipe.engine.tiles import Tile, plan_tiles, tile_weight
-from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, Found
+from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, OF_COPIES, Found
 from vswipe.ops.morphology import shrink_any
 from vswipe.ops.precision import has_fast_bf16
 from vswipe.ops.sampling import sample_points
 from vswipe.restore.compare import Tuning
 from vswipe.restore.fills import plain_fills
 from vswipe.restore.onion import KNOWN
-from vswipe.restore.propagate import Copies
+from vswipe.restore.propagate import Copies, Rim
 
 CONTEXT = 16  # blocks around the hole that the network sees
 MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
@@ -55,6 +55,15 @@ class Hidden:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What the copies would be in visible blocks beside the hole: (R,) rows and columns of these blocks."""
+
+    rim: Rim
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+@dataclass(frozen=True)
 class Correction:
     """For one plane group: (M, blocks) to add to the copies' logits, and (N, C) levels to add to the mix."""
 
@@ -65,7 +74,12 @@ class Correction:
 class Fusion(Protocol):
     """What may correct the mix of the candidates."""
 
-    def correct(self, view: RegionView, n: int, side: int, groups: Sequence[Hidden]) -> list[Correction]:
+    wants_rim: bool
+    """Whether it looks at what lies beside the hole."""
+
+    def correct(
+        self, view: RegionView, n: int, side: int, groups: Sequence[Hidden], beside: Beside | None
+    ) -> list[Correction]:
         """Corrections of frame n, whose blocks are `side` pixels wide; must depend on the arguments only."""
         ...
 
@@ -89,11 +103,14 @@ class WipeFill:
         self.net = net.to(device).to(memory_format=torch.channels_last).eval()
         self.device, self.max_blocks = device, max_blocks
         self.half = has_fast_bf16(device) or (fp16 and device.type == "cuda")
+        self.wants_rim = bool(net.options["rim"])
 
-    def correct(self, view: RegionView, n: int, side: int, groups: Sequence[Hidden]) -> list[Correction]:
+    def correct(
+        self, view: RegionView, n: int, side: int, groups: Sequence[Hidden], beside: Beside | None
+    ) -> list[Correction]:
         """See `Fusion`."""
         crop = _Crop(view, n, side, self.device)
-        found = crop.found(groups)
+        found = crop.found(groups, beside)
         logits, residual = self._run(found, crop)
         return crop.corrections(groups, logits, residual)
 
@@ -123,7 +140,7 @@ class WipeFill:
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         if any(padding):
             found = Found(**{key: F.pad(value, padding, mode="replicate") for key, value in vars(found).items()})
-        batch = Found(**{key: torch.cat([_turned(value, view, key in ("values", "logits")) for view in views])
+        batch = Found(**{key: torch.cat([_turned(value, view, key in OF_COPIES) for view in views])
                          for key, value in vars(found).items()})  # fmt: skip
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits, residual = self.net(batch)
@@ -174,7 +191,7 @@ class _Crop:
 
     # To blocks -----------------------------------------------------------------------------------------------------
 
-    def found(self, groups: Sequence[Hidden]) -> Found:
+    def found(self, groups: Sequence[Hidden], beside: Beside | None) -> Found:
         """What the network sees."""
         first = groups[0]
         logits, own = first.copies.logits, self._mean(first, first.own[:, None])
@@ -199,7 +216,18 @@ class _Crop:
             self._dense(own.T),
             self._dense(self._mean(first, first.texture[:, None]).T),
             torch.from_numpy(fills).to(self.device)[None],
+            *self._beside(beside, len(logits)),
         )
+
+    def _beside(self, beside: Beside | None, num: int) -> tuple[Tensor, Tensor]:
+        """(1, M, H, W) luma of the copies beside the hole, and 1 where there is one."""
+        values, there = (torch.zeros(num, *self.size, device=self.device) for _ in range(2))
+        if beside is not None:
+            rows, columns = (torch.from_numpy(x - first).to(self.device)
+                             for x, first in ((beside.rows, self.top), (beside.columns, self.left)))  # fmt: skip
+            values[:, rows, columns] = self._ycc(beside.rim.values)[..., 0]
+            there[:, rows, columns] = beside.rim.there.float()
+        return values[None], there[None]
 
     def _values(self, hidden: Hidden) -> Tensor:
         """(M, blocks, C): the mean of each copy over the hidden samples of a block."""

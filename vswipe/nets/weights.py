@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -188,9 +189,11 @@ def _check_hash(path: Path, expected: str) -> None:
 
 
 def begin_with(net: nn.Module, path: Path) -> None:
-    """Loads the weights of a smaller network of the same kind; layers that the file lacks begin at zero.
+    """Loads the weights of a smaller network of the same kind; layers that the file lacks begin at zero, and so do the
+    weights for planes that a layer of the file did not see.
 
-    For residual and last layers only, which say nothing so: the network does what the smaller one did.
+    For residual and last layers only, which say nothing so, and for planes that come last: the network does what the
+    smaller one did.
 
     Raises:
         ValueError: the file is missing, damaged, or holds what does not fit.
@@ -199,7 +202,10 @@ def begin_with(net: nn.Module, path: Path) -> None:
         raise ValueError(f"begin_with: weights must be a file, got {path}")
     state, _ = read(path)
     for key, value in net.state_dict().items():
-        state.setdefault(key, torch.zeros_like(value))
+        given = state.setdefault(key, torch.zeros_like(value))
+        more = value.shape[1] - given.shape[1] if value.ndim == given.ndim == 4 else 0
+        if more > 0:
+            state[key] = F.pad(given, (0, 0, 0, 0, 0, more))
     _fill(net, state, path)
 
 

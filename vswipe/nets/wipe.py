@@ -25,12 +25,15 @@ NUM_COPIES = 4
 """Candidates from other frames: two directions, two completions of the flow."""
 EXCHANGED = (2, 3, 0, 1)
 """The candidates when past and future change places."""
+OF_COPIES = ("values", "logits", "rim", "rimmed")
+"""Which fields of `Found` have the candidates for channels."""
 MULTIPLE = 4
 
 NUM_FILLS = 2
 """Plain fills that the one from the frame itself is weighed against (`restore.fills`)."""
 
 _PLANES = 10 + 3 * NUM_COPIES + NUM_FILLS
+_RIM_PLANES = 3 * NUM_COPIES
 _WIDTHS = (24, 40)
 _BOTTOM = 64  # 56: wrong gradients of dilated convolutions in bf16 (oneDNN, channels last)
 _DILATIONS = (1, 2, 4, 8)  # over and over
@@ -40,10 +43,14 @@ _SURE = 1.0  # levels that even an undoubted pixel may be moved by
 _LARGEST_SHARE = 1.5  # of a plain fill; beyond 1 it leads away from the other one
 _CHROMA_DOUBT = 0.5  # chroma varies less than luma
 _REACH = 1.5  # local contrasts that the generative part may move a pixel by: between the two sides of an edge
+_MEND = 2.0  # mean errors of the copies beside a pixel that it may be moved by
 _NO_LOGIT = -12.0  # stands for a candidate that is not there
 _CONTRAST_FLOOR = 3.0  # levels
 _STATISTICS = 8  # side of the cells that mean and contrast are taken over; box filters took half of the time
 _CLIP = 5.0
+_RIM_CELL, _RIM_NEAR, _RIM_FAR, _RIM_FAINT = 4, 3, 9, 0.02
+"""Side of the cells that the rim's errors are gathered in, cells of the box around each, and of a second one that only
+counts where the first is empty, by its weight."""
 
 
 @dataclass
@@ -59,6 +66,8 @@ class Found:
         own: (B, 1, H, W) its logit.
         texture: (B, 1, H, W) levels, detail of the visible surroundings.
         fills: (B, 2, H, W) luma of the plain fills.
+        rim: (B, M, H, W) luma that each copy has for visible blocks beside the hole (`restore.propagate.Rim`).
+        rimmed: (B, M, H, W), 1 where it has one.
 
         Only `picture` is read outside the hole; the others must be finite there, but for logits.
     """
@@ -71,6 +80,8 @@ class Found:
     own: Tensor
     texture: Tensor
     fills: Tensor
+    rim: Tensor
+    rimmed: Tensor
 
 
 class Wipe(DilatedUNet):
@@ -81,19 +92,20 @@ class Wipe(DilatedUNet):
         bottom: channels at a quarter of the resolution, where most of the layers are.
         depth: dilated convolutions there; four reach 60 blocks far.
         generate: has the generative part: a second residual for what no frame shows.
+        rim: sees how well the copies fit what is visible beside the hole, and has a third residual of that size.
     """
 
     spec = Spec("wipe", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="fusion")
 
-    def __init__(self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3, generate: bool = False) -> None:
+    def __init__(
+        self, width: float = 1, bottom: int = _BOTTOM, depth: int = 3, generate: bool = False, rim: bool = False
+    ) -> None:
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS, bottom))
-        super().__init__(_PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)],
-                         NUM_COPIES + 3 + NUM_FILLS)  # fmt: skip
-        self.options = {"width": width, "bottom": bottom, "depth": depth, "generate": generate}
-        self.generated = nn.Conv2d(a, 3, 3, padding=1) if generate else None
-        if self.generated is not None:
-            for parameter in self.generated.parameters():
-                nn.init.zeros_(parameter)
+        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
+        super().__init__(_PLANES + rim * _RIM_PLANES, (a, b, c), dilations, NUM_COPIES + 3 + NUM_FILLS)
+        self.options = {"width": width, "bottom": bottom, "depth": depth, "generate": generate, "rim": rim}
+        self.generated = _silent(a) if generate else None
+        self.mended = _silent(a) if rim else None
 
     def forward(self, found: Found) -> tuple[Tensor, Tensor]:
         """Corrections for every block of the hole, 0 elsewhere.
@@ -108,6 +120,10 @@ class Wipe(DilatedUNet):
             ValueError: sizes do not fit.
         """
         planes, doubt, contrast = describe(found)
+        fit = None
+        if self.mended is not None:
+            more, fit = describe_rim(found, contrast)
+            planes = torch.cat([planes, more], 1)
         self.spec.check_size(*planes.shape[-2:])
         features = self.features(planes)
         x = self.last(features).float()
@@ -122,6 +138,10 @@ class Wipe(DilatedUNet):
             reach = _REACH * contrast
             reach = torch.cat([reach, _CHROMA_DOUBT * reach, _CHROMA_DOUBT * reach], 1)
             residual = residual + alone * reach * torch.tanh(self.generated(features).float())
+        if self.mended is not None and fit is not None:
+            reach = _MEND * fit
+            reach = torch.cat([reach, _CHROMA_DOUBT * reach, _CHROMA_DOUBT * reach], 1)
+            residual = residual + reach * torch.tanh(self.mended(features).float())
         return logits * found.hole, residual * found.hole
 
 
@@ -149,6 +169,32 @@ def describe(found: Found) -> tuple[Tensor, Tensor, Tensor]:
     )
     planes = torch.cat([hole, 1.5 * (base - mean) / contrast, inside * hole, torch.log(contrast / 10)], 1)
     return planes.clamp(-_CLIP, _CLIP), doubt.clamp(max=_LARGEST_DOUBT), contrast
+
+
+def describe_rim(found: Found, contrast: Tensor) -> tuple[Tensor, Tensor]:
+    """What the visible surroundings say of the copies: per copy its error beside the hole, and around every block the
+    mean of these and of their sizes (B, 12, H, W); and the last, under the copies' weights, levels (B, 1, H, W)."""
+    height, width = found.hole.shape[-2:]
+    num = found.rim.shape[1]
+    error = torch.where(found.rimmed > 0, found.rim - found.picture[:, :1], 0.0)
+    cells = F.avg_pool2d(torch.cat([error, error.abs(), found.rimmed], 1), _RIM_CELL, ceil_mode=True)
+    near, far = (F.avg_pool2d(cells, size, 1, size // 2) for size in (_RIM_NEAR, _RIM_FAR))
+    both = near + _RIM_FAINT * far
+    mean = both[:, : 2 * num] / both[:, 2 * num :].clamp(min=1e-6).repeat(1, 2, 1, 1)
+    size = (_RIM_CELL * cells.shape[-2], _RIM_CELL * cells.shape[-1])
+    mean = F.interpolate(mean, size=size, mode="bilinear", align_corners=False)[..., :height, :width]
+    weights = torch.softmax(torch.cat([found.logits, found.own], 1), 1)[:, :-1]
+    fit = (weights * mean[:, num:]).sum(1, keepdim=True).clamp(max=_LARGEST_DOUBT) * found.hole
+    planes = torch.cat([2 * error, 4 * mean * found.hole], 1) / contrast
+    return planes.clamp(-_CLIP, _CLIP), fit
+
+
+def _silent(channels: int) -> nn.Conv2d:
+    """A last layer that says nothing until it is trained."""
+    layer = nn.Conv2d(channels, 3, 3, padding=1)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vswipe.ops.sampling import Picture, sample_points
 from vswipe.restore.compare import DEFAULT, Tuning
-from vswipe.restore.search import Box, Finds, Points, Search
+from vswipe.restore.search import Box, Finds, Points, Search, hidden_at
 from vswipe.restore.trace import Window, bounds, trace
 
 
@@ -81,16 +81,43 @@ class Copies:
         return Copies(self.values[:, block, place][:, :, None], self.logits[:, block])
 
 
+@dataclass(frozen=True)
+class RimPoints:
+    """Visible blocks beside a frame's hidden ones.
+
+    Args:
+        leader: (R,) for each the hidden block next to it: which of the first group's points.
+        away: (R, 2) from that one's centre to its own, pixels, x then y.
+    """
+
+    leader: Tensor
+    away: Tensor
+
+
+@dataclass(frozen=True)
+class Rim:
+    """What the copies would be beside the hole, where it is known better.
+
+    Args:
+        values: (M, R, C) float32, 8-bit levels, the mean of each block.
+        there: (M, R) bool, whether the candidate has one.
+    """
+
+    values: Tensor
+    there: Tensor
+
+
 Found = dict[int, list[list[Copies]]]  # frame number -> group -> layer
 
 
 @dataclass
 class Target:
-    """One frame to fill: its number, and per group the centres of hidden blocks (N, 2), x then y, in the region's
-    pixels."""
+    """One frame to fill: its number, per group the centres of hidden blocks (N, 2), x then y, in the region's pixels,
+    and the visible blocks beside those of the first group, if they are wanted."""
 
     n: int
     points: list[Tensor]
+    rim: RimPoints | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +208,62 @@ def gather(groups: Sequence[Group], targets: Sequence[Target], trails: Sequence[
         for i, (target, own) in enumerate(zip(targets, logits.split(counts, 1), strict=True)):
             out[target.n].append([Copies(values[i], own) for values in layers])
     return out
+
+
+def gather_rim(group: Group, targets: Sequence[Target], trails: Sequence[Trail]) -> dict[int, Rim]:
+    """How the copies go on beside the hole: every candidate of a hidden block, read a few pixels away.
+
+    The frame itself is visible there, so that the difference says how far the candidate is off: in place, which shows
+    at edges, and in brightness.
+
+    Args:
+        group: the first group, as it was followed.
+        targets: as they were followed; those without `rim` are left out.
+        trails: of both directions, or of one.
+
+    Returns:
+        frame number -> what each of the M candidates, in the order of `gather`, has there of the group's first layer.
+    """
+    wanted = [(i, t, t.rim) for i, t in enumerate(targets) if t.rim is not None]
+    if not wanted:
+        return {}
+    layer, finds = group.layers[0], [trail.finds[0] for trail in trails]
+    firsts = [sum(trail.completions for trail in trails[:d]) for d in range(len(trails))]
+    num, channels = sum(trail.completions for trail in trails), len(layer.base)
+    device = targets[0].points[0].device
+    starts = [0]
+    for target in targets:
+        starts.append(starts[-1] + target.points[0].shape[0])
+    row = torch.full((num, starts[-1]), -1, dtype=torch.long, device=device)  # of every block, among what was found
+    before = torch.tensor(starts, device=device)
+    candidate = torch.cat([first + f.completion for first, f in zip(firsts, finds, strict=True)])
+    block = torch.cat([before[f.target] + f.block for f in finds])
+    row[candidate, block] = torch.arange(candidate.numel(), device=device)
+    leader = torch.cat([starts[i] + rim.leader for i, _, rim in wanted])
+    there = row[:, leader]
+    candidate, place = (there >= 0).nonzero(as_tuple=True)
+    found = there[candidate, place]
+    source, order = torch.cat([f.source for f in finds])[found].sort(stable=True)
+    candidate, place, found = candidate[order], place[order], found[order]
+    where = torch.cat([f.where for f in finds])[found] + torch.cat([rim.away for _, _, rim in wanted])[place]
+    facts = torch.cat([f.facts for f in finds])[found]
+    samples = block_samples(group.block, layer.sub_x, layer.sub_y).to(device)
+    values = torch.zeros(num, leader.numel(), channels, device=device)
+    seen = torch.zeros(num, leader.numel(), dtype=torch.bool, device=device)
+    numbers, counts = torch.unique_consecutive(source, return_counts=True)
+    end = 0
+    for n, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        rows = slice(end, end + count)
+        end += count
+        clear = hidden_at(group.mask(n), where[rows]).logical_not_()
+        value = _sample(group, layer, n, where[rows], samples).mean(1)
+        value[:, 0] *= 1 + facts[rows, 1]
+        value += facts[rows, 2:][:, layer.channels]
+        values[candidate[rows], place[rows]] = value
+        seen[candidate[rows], place[rows]] = clear
+    counts_of = [rim.leader.numel() for _, _, rim in wanted]
+    return {t.n: Rim(own, shown) for (_, t, _), own, shown in
+            zip(wanted, values.split(counts_of, 1), seen.split(counts_of, 1), strict=True)}  # fmt: skip
 
 
 def _sample(group: Group, layer: Layer, n: int, where: Tensor, samples: Tensor) -> Tensor:

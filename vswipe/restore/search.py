@@ -208,7 +208,7 @@ class OpenPoints:
         for mask in {id(mask): mask for mask in masks}.values():
             same = torch.tensor([own is mask for own in masks], device=where.device)
             rows = same[which].nonzero()[:, 0]
-            hidden[rows] = _hidden(mask, where[rows])
+            hidden[rows] = hidden_at(mask, where[rows])
         return (~hidden).nonzero()[:, 0]
 
     def _read(self, field: Tensor, index: Tensor, rows: Tensor) -> Tensor:
@@ -237,6 +237,6 @@ class OpenPoints:
         )
 
 
-def _hidden(mask: Picture, where: Tensor) -> Tensor:
-    """Beyond the region neither mask nor flow is known: it counts as hidden."""
+def hidden_at(mask: Picture, where: Tensor) -> Tensor:
+    """(N,) whether a mask hides points (N, 2). Beyond the region nothing is known: that counts as hidden."""
     return sample_points(mask, where, outside=float(HIDDEN))[:, 0] > 0

@@ -24,7 +24,7 @@ from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.region_view import RegionView
 from vswipe.engine.settings import FLOW, Settings
-from vswipe.engine.wipefill import Correction, Hidden
+from vswipe.engine.wipefill import Beside, Correction, Hidden
 from vswipe.nets import weights
 from vswipe.restore.fills import plain_fills
 from vswipe.restore.onion import KNOWN
@@ -138,17 +138,20 @@ class Recorder:
     def __init__(self, truth: Planes, wanted: Callable[[int], bool]) -> None:
         self.truth, self.wanted = truth, wanted
         self.samples: dict[tuple[int, int, int], Sample] = {}  # by frame and place; neighbouring chunks ask again
+        self.wants_rim = True
 
-    def correct(self, view: RegionView, n: int, side: int, groups: Sequence[Hidden]) -> list[Correction]:
+    def correct(
+        self, view: RegionView, n: int, side: int, groups: Sequence[Hidden], beside: Beside | None
+    ) -> list[Correction]:
         """See `engine.wipefill.Fusion`."""
         if side != 1 or len(groups) != 2:
             raise ValueError(f"Recorder: clips must be 4:2:0 of at most 400 lines, got blocks of {side} pixels")
         if self.wanted(n):
-            self.samples[n, view.rect.top, view.rect.left] = self._sample(view, n, groups)
+            self.samples[n, view.rect.top, view.rect.left] = self._sample(view, n, groups, beside)
         return [Correction(torch.zeros_like(hidden.copies.logits), torch.zeros(hidden.spatial.shape))
                 for hidden in groups]  # fmt: skip
 
-    def _sample(self, view: RegionView, n: int, groups: Sequence[Hidden]) -> Sample:
+    def _sample(self, view: RegionView, n: int, groups: Sequence[Hidden], beside: Beside | None) -> Sample:
         rows, columns = view.where(n, 0)
         top, left = (max(0, int(first.min()) // 2 * 2 - CONTEXT) for first in (rows, columns))
         bottom = min(view.rect.height, (int(rows.max()) // 2 + 1) * 2 + CONTEXT)
@@ -182,6 +185,14 @@ class Recorder:
         unknown[view.where(n, 0)] = copied < KNOWN
         box = np.s_[top:bottom, left:right]
         inside = whole[box].astype(bool)
+        if beside is not None:
+            rim = np.zeros(whole.shape, bool)
+            rim[beside.rows, beside.columns] = True  # in reading order, as the blocks are
+            sample |= {
+                "rim": np.packbits(rim[box]),
+                "beside": to_bytes(beside.rim.values[..., 0].numpy()),
+                "rimmed": np.packbits(beside.rim.there.numpy(), axis=1),
+            }
         sample["fills0"] = to_bytes(plain_fills(luma[box][..., 0], unknown[box])[:, inside])
         return sample
 

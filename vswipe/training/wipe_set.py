@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from vswipe.nets.wipe import EXCHANGED, NUM_COPIES, Found
+from vswipe.nets.wipe import EXCHANGED, NUM_COPIES, OF_COPIES, Found
 
 from .clips import family_name
 from .wipe_data import Sample, load
@@ -145,6 +145,11 @@ def unpacked(sample: Sample) -> Sample:
         height, width = sample["size"] // factor
         bits = np.unpackbits(sample["hole" + group], count=int(height * width))
         out["hole" + group] = bits.reshape(height, width).astype(bool)
+    height, width = sample["size"]
+    if "rim" in sample:
+        rim = np.unpackbits(sample["rim"], count=int(height * width)).reshape(height, width).astype(bool)
+        there = np.unpackbits(sample["rimmed"], axis=1, count=int(rim.sum())).astype(bool)
+        out |= {"rim": rim, "rimmed": there}
     return out
 
 
@@ -180,9 +185,11 @@ def dense(sample: Sample, group: int, top: int, left: int, size: tuple[int, int]
     weights /= weights.sum(0)
     mixed = (weights[:-1, :, None] * values).sum(0) + weights[-1][:, None] * spatial
     image[hole] = mixed
-    fills = {"fills": put(sample["fills0"][:, index].astype(np.float32))} if group == 0 else {}
+    more = {}
+    if group == 0:
+        more = {"fills": put(sample["fills0"][:, index].astype(np.float32)), **_beside(sample, box, size, keep)}
     return {
-        **fills,
+        **more,
         "hole": hole[None].astype(np.float32),
         "image": np.moveaxis(image, 2, 0),
         "values": put(np.moveaxis(values, 2, 1)),
@@ -192,6 +199,20 @@ def dense(sample: Sample, group: int, top: int, left: int, size: tuple[int, int]
         "texture": put(sample["texture" + g][index].astype(np.float32)[None]),
         "truth": put(sample["truth" + g][index].astype(np.float32).T),
     }
+
+
+def _beside(sample: Sample, box: tuple[slice, slice], size: tuple[int, int], keep: np.ndarray) -> Sample:
+    """Luma of the copies beside the hole, (M, h, w), and 1 where there is one."""
+    out = {key: np.zeros((NUM_COPIES, *size), np.float32) for key in ("rim", "rimmed")}
+    if "rim" in sample:
+        whole = sample["rim"]
+        number = np.cumsum(whole.ravel(), dtype=np.int64).reshape(whole.shape) - 1
+        part = whole[box]
+        rows, columns = np.nonzero(part)
+        index = number[box][part]
+        out["rim"][:, rows, columns] = sample["beside"][:, index]
+        out["rimmed"][:, rows, columns] = sample["rimmed"][:, index] * keep[:, None]
+    return out
 
 
 def place(rng: np.random.Generator | None, sample: Sample, size: tuple[int, int]) -> tuple[int, int]:
@@ -233,9 +254,9 @@ def crop_of(sample: Sample, rng: np.random.Generator | None, size: tuple[int, in
                 array = array[..., ::-1]
             if flips[1]:
                 array = array[..., ::-1, :]
-            if backwards and key in ("values", "logits"):
+            if backwards and key in OF_COPIES:
                 array = array[list(EXCHANGED)]
-            if key in ("image", "values", "spatial", "truth", "fills"):
+            if key in ("image", "values", "spatial", "truth", "fills", "rim"):
                 if g == 0:
                     array = array * gain + shift
                 else:
@@ -264,6 +285,8 @@ def batch_of(crops: list[list[Sample]], transpose: bool = False) -> Batch:
         own[0],
         stack(0, "texture"),
         stack(0, "fills"),
+        stack(0, "rim"),
+        stack(0, "rimmed"),
     )
     return Batch(found, values, logits, spatial, own, hole, truth)
 
