@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from vswipe.engine.wipefill import _Crop
 from vswipe.nets import create, weights
 from vswipe.training import wipe_data, wipe_set
 from vswipe.training.wipe_set import (
@@ -20,6 +21,7 @@ from vswipe.training.wipe_set import (
     is_held_out,
     loss_of,
     squared_error,
+    unpacked,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +64,40 @@ def test_a_sample_holds_what_the_engine_mixed(folder: Path) -> None:
         assert np.abs(chroma["truth"][:, chroma["hole"][0] > 0] - 128).max() == 0
         # A chroma sample is hidden where any of its luma pixels is.
         assert np.array_equal(chroma["hole"][0], hole.reshape(32, 2, 48, 2).any((1, 3)))
+
+
+def test_a_sample_shows_what_the_network_will_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the hole, too."""
+    crops = {}
+
+    class Both(wipe_data.Recorder):
+        def correct(self, view, n, side, groups, beside):
+            if self.wanted(n):
+                crops[n, view.rect.top, view.rect.left] = _Crop(view, n, side, torch.device("cpu")).found(
+                    groups, beside
+                )
+            return super().correct(view, n, side, groups, beside)
+
+    monkeypatch.setattr(wipe_data, "Recorder", Both)
+    window = wipe_data.noise_window(1)
+    samples = wipe_data.record(window.source, window.truth, window.mask, np.random.default_rng(3))
+    assert samples
+    beside = 0
+    for found, sample in zip(crops.values(), map(unpacked, samples), strict=True):
+        other = batch_of([crop_of(sample, None, tuple(sample["size"] + sample["size"] % 2))]).found
+        cuts = []
+        for each in (found, other):
+            rows, columns = np.nonzero(each.hole[0, 0].numpy())
+            near = np.s_[..., max(0, rows.min() - 3) : rows.max() + 4, max(0, columns.min() - 3) : columns.max() + 4]
+            cuts.append({key: value[near] for key, value in vars(each).items()})
+        for key in ("hole", "rimmed"):
+            assert torch.equal(cuts[0][key], cuts[1][key])
+        there = cuts[0]["rimmed"] > 0
+        assert not (there & (cuts[0]["hole"] > 0)).any()
+        beside += int(there.sum())
+        for key, where in (("rim", there), ("picture", cuts[0]["hole"].expand_as(cuts[0]["picture"]) == 0)):
+            assert (cuts[0][key] - cuts[1][key])[where].abs().max() <= 0.51
+    assert beside > 100
 
 
 def test_without_corrections_nothing_changes(folder: Path) -> None:
@@ -235,3 +271,27 @@ def test_no_data_is_one_line(
 ) -> None:
     assert run(monkeypatch, "train", "--data", str(tmp_path), "--run", str(tmp_path / "run")) == 1
     assert "data must hold files of `train_wipe.py data`" in capsys.readouterr().err
+
+
+@torch.inference_mode()
+def test_parts_are_switched_off_one_by_one(folder: Path) -> None:
+    """`scripts/ablate_wipe.py`: what no part says is nothing, and every part says something of its own."""
+    script = runpy.run_path(str(ROOT / "scripts" / "ablate_wipe.py"))
+    samples = SampleSet(folder, False).windows.values()
+    batch = batch_of([crop_of(next(iter(samples))[0], None, (48, 64))])
+
+    def said(speaking: tuple[str, ...]) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        net = create("wipe", generate=True, rim=True)
+        for layer in (net.last, net.mended, net.generated):
+            torch.nn.init.normal_(layer.weight, std=0.05)
+        return list(script["silenced"](net, speaking)(batch.found))
+
+    assert not any(part.any() for part in said(()))
+    before = said(())
+    for _, speaking in script["PARTS"][1:]:
+        now = said(speaking)
+        assert any((a - b).abs().max() > 1e-3 for a, b in zip(before, now, strict=True))
+        before = now
+    everything = said((*script["OUTPUTS"], *script["LAYERS"]))
+    assert all(torch.equal(a, b) for a, b in zip(before, everything, strict=True))
