@@ -16,6 +16,7 @@ from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.region import Rect
 from vswipe.engine.settings import Settings
 from vswipe.nets import create
+from vswipe.nets.weights import begin_with, save
 from vswipe.training import flow_data
 from vswipe.training.flow_set import PairSet, batch_of, crop_of, errors, loss_of
 
@@ -34,18 +35,18 @@ def pair(guarded: bool = True) -> Pair:
 
     pictures = tuple(rng.uniform(20, 200, (2, *size)).astype(np.float32))
     valid = (1 - guard).astype(np.float32)
-    return Pair(0, Rect(0, 0, 60, 88), pictures, motion(), motion(2), (guard, guard), (valid, valid))
+    return Pair(0, Rect(0, 0, 60, 88), pictures, motion(), motion(2), (guard, guard), (valid, valid), (valid, valid))
 
 
 def biased() -> Any:
-    net = create("flow")
+    net = create("flow", known=True)
     net.last.bias.data[2] = 1.0
     return net
 
 
 def test_motion_changes_under_the_guard_only() -> None:
     given = pair()
-    same = FlowFill(create("flow"), CPU, False).complete(given)
+    same = FlowFill(create("flow", known=True), CPU, False).complete(given)
     changed = FlowFill(biased(), CPU, False).complete(given)
     for before, untrained, after, guard in zip(given.completed, same, changed, given.guards, strict=True):
         assert np.array_equal(untrained, before)
@@ -74,9 +75,45 @@ def test_the_copy_stage_uses_it() -> None:
         pipeline.render(0, 7, frames, dict.fromkeys(range(7), mask), lambda n: (out[n],))
         return out
 
-    plain, untrained, trained = erased(None), erased(create("flow")), erased(biased())
+    plain, untrained, trained = erased(None), erased(create("flow", known=True)), erased(biased())
     assert all(np.array_equal(a, b) for a, b in zip(plain, untrained, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(plain, trained, strict=True))
+
+
+def test_it_is_told_which_parts_were_copied() -> None:
+    """A box over a still picture that goes away: near that frame the first pass copies, further away it cannot."""
+    rng = np.random.default_rng(1)
+    art = cv2.resize(rng.uniform(0, 255, (20, 28)).astype(np.float32), (112, 80), interpolation=cv2.INTER_CUBIC)
+    luma = np.clip(art, 0, 255).astype(np.uint8)
+    mask = np.zeros((80, 112), np.uint8)
+    mask[30:52, 30:80] = 1
+    pairs: dict[int, Pair] = {}
+
+    class Listening:
+        def complete(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+            pairs[pair.n] = pair
+            return pair.completed
+
+    pipeline = Pipeline(PictureFormat(112, 80, "GRAY", 8), 24, Settings())
+    pipeline.motion = Listening()
+    frames = {n: Frame(n, (luma.copy(),), {}) for n in range(24)}
+    pipeline.render(0, 8, frames, {n: mask if n < 20 else None for n in range(24)}, lambda n: (luma.copy(),))
+    hidden = pairs[2].valid[0] == 0
+    near = {n: float(pair.known[0][hidden].mean()) for n, pair in pairs.items()}
+    assert max(near[n] for n in range(16)) < 0.2
+    assert min(near[n] for n in range(16, 23)) > 0.8
+    assert pairs[19].known[1].min() == 1
+    assert all(pair.known[k][pair.valid[k] == 1].min() == 1 for pair in pairs.values() for k in (0, 1))
+
+
+def test_a_file_without_known_parts_works_on(tmp_path: Path) -> None:
+    old = create("flow")
+    torch.nn.init.normal_(old.last.weight, std=0.2)
+    new = create("flow", known=True)
+    begin_with(new, save(old, tmp_path / "flow.safetensors", half=False))
+    for a, b in zip(*(FlowFill(net, CPU, False).complete(pair()) for net in (old, new)), strict=True):
+        assert np.allclose(a, b, atol=1e-4)
+        assert not np.array_equal(a, pair().completed[0])
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +137,7 @@ def test_samples_hold_the_clean_motion(folder: Path) -> None:
 def test_some_steps_lower_the_loss(folder: Path) -> None:
     torch.manual_seed(0)
     batch = PairSet(folder, False).batch(np.random.default_rng(1), 4)
-    net = create("flow", width=0.34).train()
+    net = create("flow", width=0.34, known=True).train()
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(16):

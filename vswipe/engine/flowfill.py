@@ -33,6 +33,7 @@ class Pair:
         completed: (2, h, w, 2), the diffused and the affine completion of each.
         guards: (h, w) uint8, where a motion cannot be trusted.
         valid: (h, w) float32, visible share.
+        known: (h, w) float32, share of the pictures that is visible or was copied from other frames.
     """
 
     n: int
@@ -42,6 +43,7 @@ class Pair:
     completed: Both
     guards: Both
     valid: Both
+    known: Both
 
     def box(self) -> tuple[slice, slice] | None:
         """What the network is to see: both guards and the margin around them."""
@@ -55,14 +57,14 @@ class Pair:
         return slice(top, bottom), slice(left, right)
 
     def seen(self, box: tuple[slice, slice], way: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """In a box, there (0) or back (1): the description (16, h, w), and measured and affine minus diffused motion
+        """In a box, there (0) or back (1): the description (18, h, w), and measured and affine minus diffused motion
         (2, h, w)."""
         there, back = (
             np.stack([self.measured[k][box], *self.completed[k][(slice(None), *box)]]) for k in (way, 1 - way)
         )
         first, second = (np.ascontiguousarray(self.pictures[k][box]) for k in (way, 1 - way))
-        planes = describe(first, second, there, back, self.guards[way][box],
-                          (self.valid[way][box], np.ascontiguousarray(self.valid[1 - way][box])))  # fmt: skip
+        valid, known = ((ends[way][box], np.ascontiguousarray(ends[1 - way][box])) for ends in (self.valid, self.known))
+        planes = describe(first, second, there, back, self.guards[way][box], valid, known)
         measured, affine = (np.moveaxis(there[k] - there[1], 2, 0) for k in (0, 2))
         return planes, measured, affine
 
@@ -97,6 +99,7 @@ class FlowFill:
         parts = [np.stack(arrays) for arrays in zip(*(pair.seen(box, way) for way in (0, 1)), strict=True)]
         height, width = parts[0].shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        parts[0] = parts[0][:, : self.net.planes]
         tensors = [self._padded(part, padding) for part in parts]
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             added = self.net(*tensors)[..., :height, :width].float().cpu().numpy()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vswipe.engine.flowfill import on_grid
 from vswipe.engine.netfill import NetFill
 from vswipe.engine.region_blocks import RegionBlocks
 from vswipe.engine.region_output import Outputs, Raw, cached
@@ -88,10 +89,16 @@ class RegionJob:
     def __post_init__(self) -> None:
         self.blocks = RegionBlocks(self.view, self.device)
 
-    def _flows(self, kind: str, pairs: Iterable[int], picture: Callable[[int], np.ndarray]) -> dict[int, np.ndarray]:
+    def _flows(
+        self,
+        kind: str,
+        pairs: Iterable[int],
+        picture: Callable[[int], np.ndarray],
+        known: Callable[[int], np.ndarray] | None = None,
+    ) -> dict[int, np.ndarray]:
         """Flow of the given pairs, without those across a cut; several at a time."""
         within = [n for n in pairs if self.linked(n)]
-        return dict(zip(within, self.pool.map(lambda n: self.view.flow(kind, n, picture), within), strict=True))
+        return dict(zip(within, self.pool.map(lambda n: self.view.flow(kind, n, picture, known), within), strict=True))
 
     @property
     def _with_rim(self) -> bool:
@@ -133,15 +140,18 @@ class RegionJob:
 
     def _flow_window(self, numbers: range) -> Window:
         """The second pass's grids of the given frames."""
-        pictures = self.first_pass(numbers)
+        first = self.first_pass(numbers)
+        pictures = {n: picture for n, (picture, _) in first.items()}
+        known = {n: share for n, (_, share) in first.items()}
         with self.clock("flow"):
-            flows = self._flows("flow2", numbers[:-1], pictures.__getitem__)
+            flows = self._flows("flow2", numbers[:-1], pictures.__getitem__, known.__getitem__)
         with self.clock("copy"):
             return self._window("small2", numbers, flows, pictures.__getitem__)
 
-    def first_pass(self, numbers: range) -> dict[int, np.ndarray]:
-        """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block."""
-        done: dict[int, np.ndarray] = {}
+    def first_pass(self, numbers: range) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block; and on the
+        grid of cells the share (float32) of it that is visible or was copied."""
+        done: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for n in numbers:
             if n in done:
                 continue
@@ -155,13 +165,14 @@ class RegionJob:
             done |= pictures
         return done
 
-    def _first_pass_block(self, block: range) -> dict[int, np.ndarray]:
+    def _first_pass_block(self, block: range) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         plan = self.plan
         with self.clock("flow"):
             list(self.pool.map(self.view.basics, block))
         holes = {n: self.view.work_hole(n) for n in block}
         masked = [n for n in block if holes[n].any()]
         done = {n: self.view.basics(n)["work"] for n in block}
+        known = {n: np.ones(self.view.basics(n)["valid"].shape[:2], np.float32) for n in block}
         if masked:
             reach = plan.reach(masked[0], masked[-1] + 1, plan.first_radius)
             with self.clock("spatial"):
@@ -179,15 +190,18 @@ class RegionJob:
                           for direction in (1, -1)]  # fmt: skip
                 copies = self.pool.submit(gather, [group], targets, [trail.result() for trail in trails]).result()
 
-                def filled(n: int) -> np.ndarray:
+                def filled(n: int) -> tuple[np.ndarray, np.ndarray]:
                     where, picture = holes[n] > 0, done[n].copy()
                     depth, texture = depth_inside(holes[n])[where], self.view.texture(n)[where]
-                    value, _ = self._mix(copies[n][0][0], self.view.work_fill(n)[where][:, None], depth, texture)
+                    value, copied = self._mix(copies[n][0][0], self.view.work_fill(n)[where][:, None], depth, texture)
                     picture[where] = value[:, 0].cpu().numpy()
-                    return picture
+                    share = np.ones(where.shape, np.float32)
+                    share[where] = copied.cpu().numpy()
+                    return picture, on_grid(share, known[n].shape)
 
-                done |= zip(masked, self.pool.map(filled, masked), strict=True)
-        return {n: to_bytes(picture) for n, picture in done.items()}
+                for n, (picture, share) in zip(masked, self.pool.map(filled, masked), strict=True):
+                    done[n], known[n] = picture, share
+        return {n: (to_bytes(picture), known[n]) for n, picture in done.items()}
 
     def second_pass(self, numbers: list[int]) -> dict[int, list[Filled]]:
         """Fills all planes of the given masked frames, steadied along the motion."""

@@ -202,8 +202,17 @@ class RegionView:
 
     # Per pair: flow ------------------------------------------------------------------------------------------------
 
-    def flow(self, kind: str, n: int, picture: Callable[[int], np.ndarray]) -> np.ndarray:
-        """(2, K, h, w, 3) float32 for the pair (n, n + 1): forward and backward, per completion; cells and error."""
+    def flow(
+        self,
+        kind: str,
+        n: int,
+        picture: Callable[[int], np.ndarray],
+        known: Callable[[int], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """(2, K, h, w, 3) float32 for the pair (n, n + 1): forward and backward, per completion; cells and error.
+
+        `known`: share of the pictures that is no fill of the frame's own, (h, w); the completion is bettered with it.
+        """
 
         def compute() -> np.ndarray:
             first, second = picture(n), picture(n + 1)
@@ -211,11 +220,13 @@ class RegionView:
             measured = grid_flow(first, second, GRID, quick), grid_flow(second, first, GRID, quick)
             guards = self._guard(n), self._guard(n + 1)
             forward, backward = (complete_flow(flow, guard) for flow, guard in zip(measured, guards, strict=True))
-            if self.motion is not None and not quick:
+            if self.motion is not None and known is not None:
                 size = guards[0].shape
                 pictures = on_grid(first, size), on_grid(second, size)
                 valid = self.basics(n)["valid"][..., 0], self.basics(n + 1)["valid"][..., 0]
-                pair = Pair(n, self.rect, pictures, measured, (forward, backward), guards, valid)
+                pair = Pair(
+                    n, self.rect, pictures, measured, (forward, backward), guards, valid, (known(n), known(n + 1))
+                )
                 forward, backward = self.motion.complete(pair)
             out = np.empty((2, *forward.shape[:-1], 3), np.float32)
             for k in range(forward.shape[0]):
