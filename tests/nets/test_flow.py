@@ -25,7 +25,7 @@ def pair() -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_mirrored_pair_looks_mirrored(axis: int) -> None:
     first, second, there, back, guard, seen, seen_too = pair()
-    plain = describe(first, second, there, back, guard, (seen, seen_too), (seen_too, seen))
+    plain = describe(first, second, there, back, guard, (seen, seen_too))
     assert plain.shape == (PLANES, *SIZE)
 
     def turned(picture: np.ndarray) -> np.ndarray:
@@ -37,14 +37,14 @@ def test_a_mirrored_pair_looks_mirrored(axis: int) -> None:
         return out
 
     mirrored = describe(turned(first), turned(second), turned_motion(there), turned_motion(back), turned(guard),
-                        (turned(seen), turned(seen_too)), (turned(seen_too), turned(seen)))  # fmt: skip
+                        (turned(seen), turned(seen_too)))  # fmt: skip
     expected = np.flip(plain, axis + 1).copy()
     expected[list(Y_PLANES if axis == 0 else X_PLANES)] *= -1
     assert np.abs(mirrored - expected).max() < 0.05  # OpenCV reads on a grid of 1/32 px
 
 
 def test_untrained_it_adds_nothing_and_sizes_are_checked() -> None:
-    net = create("flow", known=True)
+    net = create("flow")
     with torch.inference_mode():
         added = net(torch.randn(2, PLANES, *SIZE), torch.randn(2, 2, *SIZE), torch.randn(2, 2, *SIZE))
     assert added.shape == (2, 2, *SIZE)
@@ -54,7 +54,7 @@ def test_untrained_it_adds_nothing_and_sizes_are_checked() -> None:
 
 
 def test_shares_lead_to_the_other_motions() -> None:
-    net = create("flow", known=True)
+    net = create("flow")
     measured, affine = torch.randn(2, 1, 2, *SIZE)
     net.last.bias.data = torch.tensor([20.0, 0, 0, 0])
     with torch.inference_mode():

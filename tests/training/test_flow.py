@@ -43,7 +43,7 @@ def test_the_true_motion_has_no_error_and_others_have(folder: Path) -> None:
 def test_without_training_nothing_is_better_or_worse(folder: Path) -> None:
     batch = PairSet(folder, False).batch(np.random.default_rng(1), 4, SIZE)
     with torch.inference_mode():
-        _, terms = loss_of(batch, create("flow", known=True)(batch.planes, batch.measured, batch.affine))
+        _, terms = loss_of(batch, create("flow")(batch.planes, batch.measured, batch.affine))
     assert terms["worse"] == 0
     assert terms["hole"] == pytest.approx(terms["base"], rel=1e-4)
 
@@ -54,7 +54,7 @@ def test_some_steps_lower_the_loss(folder: Path) -> None:
     rng = np.random.default_rng(2)
     name = next(iter(pairs.windows))
     batch = batch_of([crop_of(sample, rng, SIZE) for sample in pairs.windows[name][:4]])
-    net = create("flow", known=True).train()
+    net = create("flow").train()
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(20):

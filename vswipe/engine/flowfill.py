@@ -18,6 +18,10 @@ from vswipe.ops.precision import has_fast_bf16
 MARGIN = 16  # cells around what is guarded that the network sees
 _RASTER = 8  # cells; crops begin and end on it
 
+_APART, _APART_BOX = (0.5, 0.8), 9
+"""From which difference of the known shares on, in the mean over so many cells, motion is believed less, and not at
+all. Believed less in proportion to every difference, it loses as much on some clips as it gains on others."""
+
 Both = tuple[np.ndarray, np.ndarray]  # of the first and of the second frame of a pair, or of the way there and back
 
 
@@ -56,15 +60,24 @@ class Pair:
                          for last, size in ((rows, height), (columns, width)))  # fmt: skip
         return slice(top, bottom), slice(left, right)
 
+    def alike(self) -> np.ndarray:
+        """(h, w) float32, 0 where one picture shows a copy and the other a fill of its own, else 1.
+
+        The motion measured between the two is anything, and no network can better it. Every line that comes or goes
+        leaves such a pair where the first pass's reach ends, and all frames beyond it are traced through that one.
+        """
+        apart = cv2.blur(np.abs(self.known[0] - self.known[1]), (_APART_BOX, _APART_BOX))
+        return ((_APART[1] - apart) / (_APART[1] - _APART[0])).clip(0, 1)
+
     def seen(self, box: tuple[slice, slice], way: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """In a box, there (0) or back (1): the description (18, h, w), and measured and affine minus diffused motion
+        """In a box, there (0) or back (1): the description (16, h, w), and measured and affine minus diffused motion
         (2, h, w)."""
         there, back = (
             np.stack([self.measured[k][box], *self.completed[k][(slice(None), *box)]]) for k in (way, 1 - way)
         )
         first, second = (np.ascontiguousarray(self.pictures[k][box]) for k in (way, 1 - way))
-        valid, known = ((ends[way][box], np.ascontiguousarray(ends[1 - way][box])) for ends in (self.valid, self.known))
-        planes = describe(first, second, there, back, self.guards[way][box], valid, known)
+        planes = describe(first, second, there, back, self.guards[way][box],
+                          (self.valid[way][box], np.ascontiguousarray(self.valid[1 - way][box])))  # fmt: skip
         measured, affine = (np.moveaxis(there[k] - there[1], 2, 0) for k in (0, 2))
         return planes, measured, affine
 
@@ -99,14 +112,13 @@ class FlowFill:
         parts = [np.stack(arrays) for arrays in zip(*(pair.seen(box, way) for way in (0, 1)), strict=True)]
         height, width = parts[0].shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        parts[0] = parts[0][:, : self.net.planes]
         tensors = [self._padded(part, padding) for part in parts]
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             added = self.net(*tensors)[..., :height, :width].float().cpu().numpy()
-        out = []
+        out, alike = [], pair.alike()[box]
         for way in (0, 1):
             flows = pair.completed[way].copy()
-            inside = pair.guards[way][box][..., None]
+            inside = (pair.guards[way][box] * alike)[..., None]
             flows[(0, *box)] += np.moveaxis(added[way], 0, 2) * inside
             out.append(flows)
         return out[0], out[1]

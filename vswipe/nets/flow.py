@@ -23,8 +23,7 @@ from vswipe.nets.spec import Spec
 from vswipe.ops.flow import round_trip_error
 
 MULTIPLE = 4
-PLANES = 18
-_KNOWN_PLANES = 2  # the last ones
+PLANES = 16
 X_PLANES, Y_PLANES = (9, 11), (10, 12)
 """Which planes of a description change their sign when the picture is mirrored."""
 
@@ -44,24 +43,20 @@ class Flow(DilatedUNet):
         width: multiplies all channel counts.
         bottom: channels at a quarter of the resolution.
         depth: dilated convolutions there.
-        known: sees which parts of the pictures were copied. Where one picture shows a copy and the other a smooth fill
-            the measured motion says nothing, however well it fits: every line that comes or goes leaves such a pair.
     """
 
     spec = Spec("flow", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="flow")
 
-    def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4, known: bool = False) -> None:
+    def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4) -> None:
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS[:2], bottom))
-        planes = PLANES if known else PLANES - _KNOWN_PLANES
-        super().__init__(planes, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)], 4)
-        self.options = {"width": width, "bottom": bottom, "depth": depth, "known": known}
-        self.planes = planes
+        super().__init__(PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)], 4)
+        self.options = {"width": width, "bottom": bottom, "depth": depth}
 
     def forward(self, planes: Tensor, measured: Tensor, affine: Tensor) -> Tensor:
         """What to add to the diffused motion.
 
         Args:
-            planes: (B, 18, H, W), what `describe` gives, without `known` the first 16; H and W multiples of 4.
+            planes: (B, 16, H, W), what `describe` gives; H and W multiples of 4.
             measured, affine: (B, 2, H, W) cells, these motions minus the diffused one.
 
         Returns:
@@ -84,7 +79,6 @@ def describe(
     back: np.ndarray,
     guard: np.ndarray,
     valid: tuple[np.ndarray, np.ndarray],
-    known: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """What the network sees of a pair of frames, in one direction.
 
@@ -94,12 +88,10 @@ def describe(
         back: the same from `second` to `first`.
         guard: (H, W) uint8 of `first`, where the motion cannot be trusted.
         valid: (H, W) float32 visible share of `first`'s and of `second`'s cells.
-        known: (H, W) float32 share of these that is visible or was copied.
 
     Returns:
-        (18, H, W) float32: guard, visible shares of both ends, differences of the pictures (3) and of the way back (3)
-        along each motion, measured and affine minus diffused (x, y, x, y), size of the motion, picture, contrast, known
-        shares of both ends.
+        (16, H, W) float32: guard, visible shares of both ends, differences of the pictures (3) and of the way back (3)
+        along each motion, measured and affine minus diffused (x, y, x, y), size of the motion, picture, contrast.
     """
     height, width = first.shape
     mean = cv2.blur(first, (_CELLS, _CELLS))
@@ -119,6 +111,4 @@ def describe(
     out[13] = np.log1p(np.hypot(there[1][..., 0], there[1][..., 1]))
     out[14] = 1.5 * (first - mean) / contrast
     out[15] = np.log(contrast / 10)
-    out[16] = known[0]
-    out[17] = cv2.remap(known[1], grid + there[1], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.clip(out, -_CLIP, _CLIP, out=out)
