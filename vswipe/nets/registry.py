@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="b2a41db14ee2bf642dbe9a5f29f467bda500ade7f01bbba0494537eac4818889",
+        sha256="cbf08cc78c866aa5a360f9ce1baf098d9d31ac8fce7477efa4d46451dd7fc17a",
     ),
 }
 
