@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="cbf08cc78c866aa5a360f9ce1baf098d9d31ac8fce7477efa4d46451dd7fc17a",
+        sha256="dbb693bce67a5dd7925b38e2ed852964a63fa1eba5603916a66ca3715634d6cc",
     ),
 }
 
