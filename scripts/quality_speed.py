@@ -79,11 +79,18 @@ def draw(points: dict[str, tuple[float, float]]) -> np.ndarray:
         cv2.line(sheet, (EDGE, y), (WIDTH - EDGE, y), GRID)
         write(f"{half / 2:+.1f}", 12, y + 5)
     taken: list[int] = []
+    dots = [place(*point) for point in points.values()]
     for name, (fps, gain) in sorted(points.items(), key=lambda point: point[1][0]):
         x, y = place(fps, gain)
         cv2.circle(sheet, (x, y), 5, DOT, -1, cv2.LINE_AA)
-        # Points lie close together where models are alike: every line of text gets a height of its own.
-        line = next(y + shift for shift in SHIFTS if all(abs(y + shift - other) >= LINE for other in taken))
+        # Points lie close together where models are alike: every line of text gets a height of its own, clear of the
+        # points to its right.
+        line = next(
+            y + shift
+            for shift in SHIFTS
+            if all(abs(y + shift - other) >= LINE for other in taken)
+            and not any(x < across < x + 230 and abs(y + shift - 4 - down) < LINE - 4 for across, down in dots)
+        )
         taken.append(line)
         write(f"{name} ({gain:+.2f} dB, {fps:.1f}/s)", min(x + 9, WIDTH - 230), line)
     write("dB above Telea, mean", 12, 36)
