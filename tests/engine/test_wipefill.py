@@ -14,7 +14,7 @@ import torch
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
-from vswipe.engine.wipefill import _VIEWS, WipeFill
+from vswipe.engine.wipefill import _RESERVE, _VIEWS, WipeFill
 from vswipe.nets import create
 from vswipe.nets.weights import save
 from vswipe.nets.wipe import Found
@@ -142,7 +142,7 @@ class Spoken(torch.nn.Module):
         if self.by_logits:
             logits -= 1e4
         else:
-            residual[:, :1] = (found.spatial - found.picture[:, :1]) * found.hole
+            residual[:, :1] = (found.spatial - found.picture[:, :1]) * found.hole / _RESERVE
         return logits, residual
 
 

@@ -131,10 +131,11 @@ def test_a_segment_begins_with_a_key_frame(film: Path, erase: Callable[..., int]
 def test_a_worker_that_dies_is_told_of(film: Path, started: Callable[..., subprocess.Popen[str]]) -> None:
     process = started(film, "--segment", "8", delay=DELAY)
     folder = job_folder(film.with_name("film.clean.mkv"))
-    wait_for(lambda: list(folder.glob("0*.part.mkv")), process)
-    for pid in children_of(process.pid):
-        if b"vswipe.jobs.worker" in command_of(pid):
-            os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: whole_segments(folder), process)
+    workers = [pid for pid in children_of(process.pid) if b"vswipe.jobs.worker" in command_of(pid)]
+    assert workers, "the job was over before anything could happen to it"
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
     _, error = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "vswipe: the process that renders failed: " in error
