@@ -128,20 +128,16 @@ class Wipe(DilatedUNet):
         features = self.features(planes)
         x = self.last(features).float()
         logits = _LARGEST_LOGIT * torch.tanh(x[:, :NUM_COPIES] / _LARGEST_LOGIT)
-        scale = torch.cat([doubt, _CHROMA_DOUBT * doubt, _CHROMA_DOUBT * doubt], 1)
-        residual = scale * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
+        residual = _by_plane(doubt) * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
         alone = torch.softmax(torch.cat([found.logits + logits, found.own], 1), 1)[:, -1:]
         shares = _LARGEST_SHARE * torch.tanh(x[:, NUM_COPIES + 3 :] / _LARGEST_SHARE)
         instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
         residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
         if self.generated is not None:
-            reach = _REACH * contrast
-            reach = torch.cat([reach, _CHROMA_DOUBT * reach, _CHROMA_DOUBT * reach], 1)
+            reach = _by_plane(_REACH * contrast)
             residual = residual + alone * reach * torch.tanh(self.generated(features).float())
         if self.mended is not None and fit is not None:
-            reach = _MEND * fit
-            reach = torch.cat([reach, _CHROMA_DOUBT * reach, _CHROMA_DOUBT * reach], 1)
-            residual = residual + reach * torch.tanh(self.mended(features).float())
+            residual = residual + _by_plane(_MEND * fit) * torch.tanh(self.mended(features).float())
         return logits * found.hole, residual * found.hole
 
 
@@ -187,6 +183,11 @@ def describe_rim(found: Found, contrast: Tensor) -> tuple[Tensor, Tensor]:
     fit = (weights * mean[:, num:]).sum(1, keepdim=True).clamp(max=_LARGEST_DOUBT) * found.hole
     planes = torch.cat([2 * error, 4 * mean * found.hole], 1) / contrast
     return planes.clamp(-_CLIP, _CLIP), fit
+
+
+def _by_plane(levels: Tensor) -> Tensor:
+    """(B, 3, H, W): what luma (B, 1, H, W) may be moved by, and chroma."""
+    return torch.cat([levels, _CHROMA_DOUBT * levels, _CHROMA_DOUBT * levels], 1)
 
 
 def _silent(channels: int) -> nn.Conv2d:
