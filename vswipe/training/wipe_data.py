@@ -1,7 +1,8 @@
 """What the copy stage finds under drawn marks, stored for training: candidates, truth and surroundings, frame by frame.
 
-The engine itself runs over short windows of training clips and of photographs in slow motion; what it hands to the
-network is written to one file per window. A file holds a list of frames; a frame is a crop around its hole (`Sample`).
+The engine itself runs over short windows of training clips, of photographs in slow motion and of cartoon scenes; what
+it hands to the network is written to one file per window. A file holds a list of frames; a frame is a crop around its
+hole (`Sample`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from vswipe.nets import weights
 from vswipe.restore.fills import plain_fills
 from vswipe.restore.onion import KNOWN
 
+from .cartoon_scenes import cartoon_scene
 from .clips import ClipFile, count_frames, find_clips
 from .codec import Planes, compress, split_i420
 from .composite import Composite, composite
@@ -37,16 +39,16 @@ from .pictures import find_pictures
 
 Sample = dict[str, np.ndarray]
 FRAMES = 48  # of a window
-PHOTO_SHARE = 0.3
+PHOTO_SHARE, CARTOON_SHARE = 0.3, 0.12
 CHUNKS = 3  # of a window that are worked on, 8 frames each; every second frame is kept: neighbours show the same
 CONTEXT = 24  # px kept around a hole
 KINDS = (("sub", 0.25), ("subnogap", 0.2), ("logo", 0.15), ("dyn", 0.4))
 CODED_SHARE = 0.5
 EXPOSURE_SHARE = 0.18  # of the windows fade, flash or strobe
 SIZE = (480, 270)  # of windows cut from photographs
-STILLS, STILL_FRAMES, STILL_REACH, STILL_PHOTO_SHARE = 8, 4, 120, 0.7
-"""Single frames of a file of them, frames that each is coded with, frames of a clip that they are from, and the share
-of files that are of photographs."""
+STILLS, STILL_FRAMES, STILL_REACH, STILL_PHOTO_SHARE, STILL_CARTOON_SHARE = 8, 4, 120, 0.6, 0.2
+"""Single frames of a file of them, frames that each is coded with, frames of a clip that they are from, and the shares
+of files that are of photographs and of cartoon scenes."""
 
 
 def photo_window(
@@ -250,9 +252,12 @@ class Drawn:
 def draw_window(rng: np.random.Generator, index: int, clips: list[ClipFile], photos: list[Path]) -> Drawn:
     """Window number `index`. Every clip comes once before any comes twice."""
     kind = _kind(rng)
-    if rng.random() < PHOTO_SHARE:
+    of = rng.random()
+    if of < PHOTO_SHARE:
         path = photos[int(rng.integers(len(photos)))]
         name, truth, fps = path.stem, photo_window(rng, path), Fraction(25)
+    elif of < PHOTO_SHARE + CARTOON_SHARE:
+        name, truth, fps = _cartoon_name(index), cartoon_scene(rng, FRAMES, SIZE), Fraction(25)
     else:
         order = np.random.default_rng([12, index // len(clips)]).permutation(len(clips))
         clip = clips[order[index % len(clips)]]
@@ -265,6 +270,11 @@ def draw_window(rng: np.random.Generator, index: int, clips: list[ClipFile], pho
     if rng.random() < CODED_SHARE:
         source = compress(source, "h264", int(rng.integers(16, 27)), fps, "veryfast")
     return Drawn(f"{kind}_{name}", source, truth, drawn.mask, _dilate(rng))
+
+
+def _cartoon_name(index: int) -> str:
+    """Scenes share names as clips share families, so that a tenth of them is held out."""
+    return f"cartoon-scene-{chr(ord('a') + index % 26)}"
 
 
 def _kind(rng: np.random.Generator) -> str:
@@ -294,10 +304,14 @@ def make_stills(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[
     can be made of in the same time: there are three times as many photographs as clips.
     """
     rng = np.random.default_rng([15, index])
-    if rng.random() < STILL_PHOTO_SHARE:
+    of = rng.random()
+    if of < STILL_PHOTO_SHARE:
         path, fps = photos[index % len(photos)], Fraction(25)
         name = path.stem
         views = [photo_window(rng, path, STILL_FRAMES, (1.02, 1.5)) for _ in range(STILLS)]
+    elif of < STILL_PHOTO_SHARE + STILL_CARTOON_SHARE:
+        name, fps = _cartoon_name(index), Fraction(25)
+        views = [cartoon_scene(rng, STILL_FRAMES, SIZE) for _ in range(STILLS)]
     else:
         clip = clips[index % len(clips)]
         name = clip.name
