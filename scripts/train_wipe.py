@@ -4,7 +4,7 @@
     python scripts/train_wipe.py data --data DATA --minutes 10 --stills --first 50000    # single frames: no copies
     python scripts/train_wipe.py train --data DATA --run runs/wipe --minutes 60
     python scripts/train_wipe.py train --data DATA --run runs/wipe2 --start models/wipe_v1.safetensors
-    python scripts/train_wipe.py measure --data DATA --run runs/wipe
+    python scripts/train_wipe.py measure --data DATA --weights models/wipe_v1.safetensors runs/other.safetensors
     python scripts/train_wipe.py export --run runs/wipe --to models/wipe_v1.safetensors
     python scripts/train_wipe.py train --smoke
 
@@ -31,8 +31,9 @@ from torch.utils.data import DataLoader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
 from vswipe import nets
+from vswipe.engine.wipefill import WipeFill
 from vswipe.nets.weights import begin_with
-from vswipe.training import wipe_data
+from vswipe.training import wipe_data, wipe_measure
 from vswipe.training.loop import autocast
 from vswipe.training.run import Run, write_weights
 from vswipe.training.wipe_set import (
@@ -167,6 +168,21 @@ def smoke() -> None:
         print(f"wipe: {trainer.step} steps in {trainer.clock.seconds:.1f} s")
 
 
+def measure(folder: Path, files: list[Path]) -> None:
+    """Print what the engine would gain on the held-out samples with each of some weights.
+
+    Raises:
+        ValueError: there are no weights or no such samples.
+    """
+    if not files:
+        raise ValueError("measure: --weights must name at least one file")
+    data = SampleSet(folder, True)
+    if not data.num_samples:
+        raise ValueError(f"measure: data must hold held-out files of `train_wipe.py data`, got none in {folder}")
+    fills = {str(file): WipeFill(nets.create(Settings.name, file), torch.device("cpu"), False) for file in files}
+    print(wipe_measure.table({name: wipe_measure.measure(fill, data) for name, fill in fills.items()}))
+
+
 def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -177,6 +193,7 @@ def main() -> int:
     parser.add_argument(
         "--between", type=Path, nargs="+", default=[], help="export the mean of the run's weights and these"
     )
+    parser.add_argument("--weights", type=Path, nargs="+", default=[], help="measure these, beside each other")
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="of data, or of all parts of a run")
     parser.add_argument("--first", type=int, default=0, help="number of the first window to make")
     parser.add_argument("--stills", action="store_true", help="make single frames, which have no copies")
@@ -205,17 +222,14 @@ def main() -> int:
             wipe_data.make_many(args.data, args.minutes, args.first, make)
         elif args.what == "export":
             write_weights(args.run, args.to, args.between)
+        elif args.what == "measure":
+            measure(args.data, args.weights)
         else:
             settings = Settings(width=args.width, bottom=args.bottom, depth=args.depth,
                                 generate=not args.no_generate, rim=not args.no_rim, batch=args.batch,
                                 peak_rate=args.rate, minutes=args.minutes, seed=args.seed, workers=args.workers,
                                 device=args.device)  # fmt: skip
-            trainer = Trainer(settings, args.run, args.data, args.start)
-            if args.what == "train":
-                trainer.run()
-            else:
-                for kind, row in trainer.validate().items():
-                    print(kind, row)
+            Trainer(settings, args.run, args.data, args.start).run()
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -14,7 +14,7 @@ import torch
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
-from vswipe.engine.wipefill import _RESERVE, _VIEWS, WipeFill
+from vswipe.engine.wipefill import _RESERVE, VIEWS, WipeFill
 from vswipe.nets import create
 from vswipe.nets.weights import save
 from vswipe.nets.wipe import Found
@@ -210,13 +210,13 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     settings |= {"motion": False}
     plain, whole = erase(fmt, frames, masks), erase(fmt, frames, masks, **settings)
     calls = []
-    run = WipeFill._call
+    run = WipeFill.ask
 
     def counted(self: WipeFill, found: Found, views: Any) -> Any:
         calls.append(len(views))
         return run(self, found, views)
 
-    monkeypatch.setattr(WipeFill, "_call", counted)
+    monkeypatch.setattr(WipeFill, "ask", counted)
     monkeypatch.setattr(WipeFill.__init__, "__defaults__", (40 * 200,))
     tiled = erase(fmt, frames, masks, **settings)
     assert len(calls) > 2 * len(whole)
@@ -250,11 +250,11 @@ def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path, ways: int, axis
         noise(4, *levels),
         (noise(4, 0, 1) > 0.5).float() * (1 - hole),
     )
-    logits, residual = run._call(found, _VIEWS[:ways])
+    logits, residual = run.ask(found, VIEWS[:ways])
     mirrored = {key: value.flip(axis) for key, value in vars(found).items()}
     for key in ("values", "logits", "rim", "rimmed"):  # two candidates of the past, two of the future
         mirrored[key] = torch.cat([mirrored[key][:, 2:], mirrored[key][:, :2]], 1)
-    other_logits, other_residual = run._call(Found(**mirrored), _VIEWS[:ways])
+    other_logits, other_residual = run.ask(Found(**mirrored), VIEWS[:ways])
     assert float(residual.abs().max()) > 1
     torch.testing.assert_close(other_residual.flip(axis), residual, atol=1e-4, rtol=1e-4)
     other_logits = torch.cat([other_logits[:, 2:], other_logits[:, :2]], 1)

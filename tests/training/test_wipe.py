@@ -11,6 +11,7 @@ import torch
 
 from vswipe.engine.wipefill import _Crop
 from vswipe.nets import create, weights
+from vswipe.nets.wipe import NUM_COPIES
 from vswipe.training import wipe_data, wipe_set
 from vswipe.training.wipe_set import (
     SampleSet,
@@ -264,6 +265,26 @@ def test_light_changes_and_black_stays_black() -> None:
         assert (planes[2] == 128).all()
         changed += np.ptp(planes[0][:, 20:].mean((1, 2))) > 3
     assert changed >= 9
+
+
+def test_weights_are_measured_beside_each_other(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Untrained gains nothing; what leads away from the truth loses."""
+    files = []
+    for name, push in (("silent", 0.0), ("bright", 0.5)):
+        net = create("wipe", width=0.25, rim=True)
+        with torch.no_grad():
+            net.last.bias[NUM_COPIES] = push
+        files.append(str(tmp_path / f"{name}.safetensors"))
+        weights.save(net, files[-1])
+    monkeypatch.setattr(sys, "argv", ["train_wipe.py", "measure", "--data", str(folder), "--weights", *files])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(ROOT / "scripts" / "train_wipe.py"), run_name="__main__")
+    assert done.value.code == 0
+    silent, bright = capsys.readouterr().out.splitlines()[2:]
+    assert float(silent.split("|")[2]) == 0
+    assert float(bright.split("|")[2]) < -0.01
 
 
 def test_no_data_is_one_line(

@@ -26,7 +26,7 @@ from vswipe.restore.propagate import Copies, Rim
 CONTEXT = 16  # blocks around the hole that the network sees
 MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
 _View = tuple[tuple[int, ...], bool]
-_VIEWS: tuple[_View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
+VIEWS: tuple[_View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
 """How a crop is looked at: the axes that are mirrored, and whether past and future change places."""
 _CAUTION, _RESERVE = 0.5, 0.8
 """Shares of the corrected weights and of the residuals that are taken: both cost next to nothing in the mean, and it
@@ -119,10 +119,10 @@ class WipeFill:
     def _run(self, found: Found, crop: _Crop) -> tuple[Tensor, Tensor]:
         """(M, H, W) and (3, H, W): tile by tile where the crop is large; tiles without a hole are left out."""
         height, width = found.hole.shape[-2:]
-        views = _VIEWS if height * width <= _SMALL else _VIEWS[:2]  # those of the whole in every tile
+        views = VIEWS if height * width <= _SMALL else VIEWS[:2]  # those of the whole in every tile
         tiles = plan_tiles(height, width, self.max_blocks)
         if len(tiles) == 1:
-            logits, residual = self._call(found, views)
+            logits, residual = self.ask(found, views)
             return logits[0], residual[0]
         sums = torch.zeros(NUM_COPIES + 3, height, width, device=self.device)
         shares = torch.zeros(height, width, device=self.device)
@@ -131,13 +131,14 @@ class WipeFill:
             if not bool(part.hole.any()):
                 continue
             weight = torch.from_numpy(tile_weight(tile, height, width)[..., 0]).to(self.device)
-            sums[(slice(None), *tile.box)] += weight * torch.cat(self._call(part, views), 1)[0]
+            sums[(slice(None), *tile.box)] += weight * torch.cat(self.ask(part, views), 1)[0]
             shares[tile.box] += weight
         sums /= shares.clamp(min=1e-6)
         return sums[:NUM_COPIES], sums[NUM_COPIES:]
 
-    def _call(self, found: Found, views: Sequence[_View]) -> tuple[Tensor, Tensor]:
-        """The mean over some views of a crop or tile."""
+    def ask(self, found: Found, views: Sequence[_View]) -> tuple[Tensor, Tensor]:
+        """The mean over some of `VIEWS` of one crop or tile, and of it the shares that are taken: (1, M, H, W) and
+        (1, 3, H, W), as `nets.wipe.Wipe` has them."""
         height, width = found.hole.shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         if any(padding):
@@ -154,7 +155,7 @@ class WipeFill:
 
 
 def _turned(value: Tensor, view: _View, of_copies: bool) -> Tensor:
-    """(1, C, H, W) in one of `_VIEWS`, or back; `of_copies`: its channels are the copies."""
+    """(1, C, H, W) in one of `VIEWS`, or back; `of_copies`: its channels are the copies."""
     axes, exchanged = view
     if of_copies and exchanged:
         value = value[:, list(EXCHANGED)]
