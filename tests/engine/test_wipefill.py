@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from away import accelerator
 
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
@@ -264,3 +265,23 @@ def test_mirrored_and_backwards_it_says_the_same(tmp_path: Path, ways: int, axis
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nothing\.safetensors"):
         Pipeline(FORMATS[0], 4, Settings(model="wipe", weights=str(tmp_path / "nothing.safetensors")))
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda'")
+@pytest.mark.parametrize("fmt", [FORMATS[i] for i in (0, 2, 3, 4, 5, 6)],
+                         ids=lambda f: f"{f.family}{f.bits}-{f.sub_w}{f.sub_h}-{f.height}")  # fmt: skip
+def test_on_an_accelerator_it_is_the_same(fmt: PictureFormat, tmp_path: Path) -> None:
+    """Everything is where it must be, and torch gives what the CPU's compiled loops give."""
+    frames, masks = draw(fmt, 3 if fmt.height > 200 else 6)
+    file = weights(tmp_path, 0.1)
+    for model in ({"model": "copy"}, {"model": "wipe", "weights": file}):
+        here = erase(fmt, frames, masks, **model)
+        with accelerator() as device:
+            there = erase(fmt, frames, masks, device=str(device), **model)
+        assert set(here) == set(there)
+        level = 1 / 255 if fmt.floating else fmt.level
+        for n in here:
+            for one, other in zip(here[n], there[n], strict=True):
+                apart = np.abs(one.astype(np.float64) - other) / level
+                assert apart.mean() < 0.05
+                assert np.mean(apart > 1) < 0.01

@@ -11,9 +11,9 @@ import torch
 from vswipe.ops.compiled import single
 from vswipe.ops.sampling import warp
 from vswipe.restore import compare as comparing
-from vswipe.restore.cells import close_points
+from vswipe.restore.cells import _covered, close_points
 from vswipe.restore.compare import DEFAULT, compare
-from vswipe.restore.search import HIDDEN, Look, OpenPoints, Points, Search
+from vswipe.restore.search import HIDDEN, Look, OpenPoints, Points, Search, _reads_hidden, hidden_at
 from vswipe.restore.trace import Window, _Tracer
 
 HEIGHT, WIDTH, CELL = 30, 44, 4
@@ -144,3 +144,23 @@ def test_nothing_is_taken_whose_sample_would_read_a_hidden_pixel(x: float, y: fl
     if not covered:
         assert source[0] == 8
         assert where[0].tolist() == pytest.approx([x, y])
+
+
+def test_points_on_pixels_read_no_others() -> None:
+    """A point beside the mark is visible, by whatever hair rounding has moved it; one that lies between is not."""
+    mask = np.zeros((9, 12, 1), np.uint16)
+    mask[3:6, 4:8] = HIDDEN
+    y, x = np.mgrid[:9, :12]
+    whole = np.stack([x, y], -1).reshape(-1, 2).astype(np.float32)
+    rng = np.random.default_rng(4)
+    for moved, near in ((0, True), (3e-4, True), (0.05, False)):
+        points = whole + rng.choice([-moved, moved], whole.shape).astype(np.float32)
+        at = torch.from_numpy(points)
+        away = _reads_hidden(torch.from_numpy(mask[..., 0] != 0), at).numpy()
+        assert np.array_equal(away, [_covered(mask, px, py) for px, py in points])
+        visible = (mask[..., 0] == 0).reshape(-1)
+        beyond = ((points < -moved / 2) | (points > np.array([11, 8]) + moved / 2)).any(1) & (moved > 1e-3)
+        assert away[beyond].all()
+        assert away[visible].any() != near
+        if not moved:
+            assert np.array_equal(away, hidden_at(mask, at).numpy())

@@ -13,6 +13,9 @@ import numpy as np
 from vswipe.ops.compiled import compiled, single
 
 CLEAR = single(0.9)  # visible share of a cell from which it counts as uncovered
+HAIR = single(1024)
+"""Parts of a pixel: what is read of the next one by less is not counted. It changes a sample by a quarter of a level at
+most, and where nothing moves every point would lie such a hair beside a pixel, by rounding alone."""
 NOT_SEEN = single(8)  # residual, in levels, where nothing visible is near enough to compare
 
 _ZERO, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.5, 1, 2))
@@ -271,6 +274,7 @@ def look_there(
 def _covered(mask: np.ndarray, x: float, y: float) -> bool:
     """Whether a bilinear sample at a position reads anything that is masked, or beyond the picture."""
     height, width = mask.shape[:2]
+    x, y = np.rint(x * HAIR) / HAIR, np.rint(y * HAIR) / HAIR
     left, top = int(np.floor(x)), int(np.floor(y))
     # OpenCV may round positions to 1/32 pixel: of these pixels it then reads some, and no others.
     for j in range(top, top + (2 if y > top else 1)):

@@ -239,4 +239,31 @@ class OpenPoints:
 
 def hidden_at(mask: Picture, where: Tensor) -> Tensor:
     """(N,) whether a mask hides points (N, 2). Beyond the region nothing is known: that counts as hidden."""
+    if isinstance(mask, Tensor) and mask.device.type != "cpu":
+        return _reads_hidden(mask[..., 0] != 0, where)
     return sample_points(mask, where, outside=float(HIDDEN))[:, 0] > 0
+
+
+def _reads_hidden(mask: Tensor, where: Tensor) -> Tensor:
+    """(N,) whether a bilinear sample reads anything that is masked, (H, W) bool, or beyond.
+
+    `grid_sample` of the mask would not do: it finds a hair of the next pixel where a point lies on one exactly, as all
+    do where nothing moves.
+    """
+    height, width = mask.shape
+    where = torch.round(where * float(cells.HAIR)) / float(cells.HAIR)
+    first = where.floor()
+    between = where > first
+    limit = torch.tensor([width - 1, height - 1], device=where.device)
+    hidden = torch.zeros(len(where), dtype=torch.bool, device=where.device)
+    for down in (0, 1):
+        for across in (0, 1):
+            cell = first.long() + torch.tensor([across, down], device=where.device)
+            within = cell.clamp(min=0).minimum(limit)
+            found = mask[within[:, 1], within[:, 0]] | (cell != within).any(1)
+            if across:
+                found &= between[:, 0]
+            if down:
+                found &= between[:, 1]
+            hidden |= found
+    return hidden
