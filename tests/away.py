@@ -1,7 +1,8 @@
 """A stand-in for an accelerator: tensors that say they are on "cuda" and lie on the CPU.
 
 As on a real one, what is there must be fetched by `.cpu()` before NumPy may read it, and nothing mixes tensors of both
-places but copies and numbers. So code for accelerators runs, and breaks where it would, without one.
+places but copies and numbers; as on Apple's, there is no float64. So code for accelerators runs, and breaks where it
+would, without one.
 """
 
 from __future__ import annotations
@@ -69,7 +70,11 @@ def _wants(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 def sent(value: Any) -> Any:
     """To the accelerator, if it is a tensor."""
-    return value.as_subclass(Away) if isinstance(value, Tensor) and not isinstance(value, Away) else value
+    if not isinstance(value, Tensor) or isinstance(value, Away):
+        return value
+    if value.dtype == torch.float64:
+        raise TypeError("Apple's accelerators know no float64")
+    return value.as_subclass(Away)
 
 
 @contextmanager
