@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 from vswipe.training import results
 
 WIDTH, HEIGHT, EDGE = 720, 420, 64
-LINE = 15
+LINE, TEXT = 15, 230  # height and width of a line of text
 SHIFTS = (
     -8,
     *(sign * (LINE * k + 3) for k in range(1, 12) for sign in (1, -1)),
@@ -89,10 +89,10 @@ def draw(points: dict[str, tuple[float, float]]) -> np.ndarray:
             y + shift
             for shift in SHIFTS
             if all(abs(y + shift - other) >= LINE for other in taken)
-            and not any(x < across < x + 230 and abs(y + shift - 4 - down) < LINE - 4 for across, down in dots)
+            and not any(x < across < x + TEXT and abs(y + shift - 4 - down) < LINE - 4 for across, down in dots)
         )
         taken.append(line)
-        write(f"{name} ({gain:+.2f} dB, {fps:.1f}/s)", min(x + 9, WIDTH - 230), line)
+        write(f"{name} ({gain:+.2f} dB, {fps:.1f}/s)", min(x + 9, WIDTH - TEXT), line)
     write("dB above Telea, mean", 12, 36)
     write("frames per second", WIDTH - EDGE - 140, HEIGHT - 18)
     return sheet

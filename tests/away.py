@@ -41,7 +41,7 @@ class Away(Tensor):
         args, kwargs = tree_map(_local, (args, kwargs))
         with torch._C.DisableTorchFunctionSubclass():
             result = function(*args, **kwargs)
-        return result if fetched else tree_map(sent, result)
+        return result.clone() if fetched else tree_map(sent, result)  # a copy, as over a bus
 
 
 def _is_here(value: Tensor) -> bool:
@@ -88,7 +88,7 @@ def accelerator() -> Iterator[torch.device]:
         away = any(_is_away(value) for value in (*args, *kwargs.values()))
         args, kwargs = tree_map(_local, (args, kwargs))
         result = to(self, *args, **kwargs)
-        return sent(result) if away else result
+        return sent(result.clone()) if away else result
 
     def moved_module(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         away = any(_is_away(value) for value in (*args, *kwargs.values()))

@@ -25,8 +25,8 @@ from vswipe.restore.propagate import Copies, Rim
 
 CONTEXT = 16  # blocks around the hole that the network sees
 MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
-_View = tuple[tuple[int, ...], bool]
-VIEWS: tuple[_View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
+View = tuple[tuple[int, ...], bool]
+VIEWS: tuple[View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
 """How a crop is looked at: the axes that are mirrored, and whether past and future change places."""
 _CAUTION, _RESERVE = 0.5, 0.8
 """Shares of the corrected weights and of the residuals that are taken: both cost next to nothing in the mean, and it
@@ -136,7 +136,7 @@ class WipeFill:
         sums /= shares.clamp(min=1e-6)
         return sums[:NUM_COPIES], sums[NUM_COPIES:]
 
-    def ask(self, found: Found, views: Sequence[_View]) -> tuple[Tensor, Tensor]:
+    def ask(self, found: Found, views: Sequence[View]) -> tuple[Tensor, Tensor]:
         """The mean over some of `VIEWS` of one crop or tile, and of it the shares that are taken: (1, M, H, W) and
         (1, 3, H, W), as `nets.wipe.Wipe` has them."""
         height, width = found.hole.shape[-2:]
@@ -154,7 +154,7 @@ class WipeFill:
         return _CAUTION * logits[..., :height, :width], _RESERVE * residual[..., :height, :width]
 
 
-def _turned(value: Tensor, view: _View, of_copies: bool) -> Tensor:
+def _turned(value: Tensor, view: View, of_copies: bool) -> Tensor:
     """(1, C, H, W) in one of `VIEWS`, or back; `of_copies`: its channels are the copies."""
     axes, exchanged = view
     if of_copies and exchanged:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from vswipe.engine.wipefill import VIEWS, WipeFill
+from vswipe.nets.wipe import MULTIPLE
 
-from .results import markdown
+from .results import markdown, mean, number
 from .wipe_set import Batch, SampleSet, apply, batch_of, crop_of, kind_of, squared_error
 
-SAMPLES = {"still": 2}
-"""Samples of a file that are measured, by kind; spread over it."""
-_SAMPLES = 3
+_SAMPLES, _STILLS = 3, 2  # of a file that are measured, spread over it
 _LARGEST = (200, 400)  # height, width; of larger holes the middle
-_MULTIPLE = 4
 _LEAST = 0.65  # squared levels: 50 dB is as good as equal
 _LOWEST = 4
 
@@ -33,13 +30,13 @@ def measure(fill: WipeFill, data: SampleSet) -> dict[str, float]:
     """
     gains = {}
     for name, samples in sorted(data.windows.items()):
-        count = SAMPLES.get(kind_of(name), _SAMPLES)
+        count = _STILLS if kind_of(name) == "still" else _SAMPLES
         chosen = samples[:: max(1, len(samples) // count)][:count]
         if not chosen:
             continue
         errors = np.zeros((2, 2))  # before and after; sum and number
         for sample in chosen:
-            height, width = (min(largest, -(-int(side) // _MULTIPLE) * _MULTIPLE)
+            height, width = (min(largest, -(-int(side) // MULTIPLE) * MULTIPLE)
                              for side, largest in zip(sample["size"], _LARGEST, strict=True))  # fmt: skip
             batch = batch_of([crop_of(sample, None, (height, width))])
             logits, residual = fill.ask(batch.found, VIEWS[:2])
@@ -61,19 +58,13 @@ def table(measured: Mapping[str, dict[str, float]]) -> str:
         measured: what `measure` gave, by name.
     """
     kinds = sorted({kind_of(name) for gains in measured.values() for name in gains} - {"still"})
-    rows: list[list[Any]] = []
+    rows = []
     for title, gains in measured.items():
         windows = {name: gain for name, gain in gains.items() if kind_of(name) != "still"}
-        stills = [gain for name, gain in gains.items() if kind_of(name) == "still"]
-        lowest = ", ".join(f"{gain:+.2f}" for gain in sorted(windows.values())[:_LOWEST])
-        rows.append([title, _mean(windows.values()),
-                     *(_mean(g for name, g in windows.items() if kind_of(name) == kind) for kind in kinds), lowest,
-                     _mean(stills)])  # fmt: skip
+        parts = [[gain for name, gain in gains.items() if kind_of(name) == kind] for kind in (*kinds, "still")]
+        every, *of_kinds, stills = (number(mean(part), 3, True) for part in (windows.values(), *parts))
+        lowest = ", ".join(number(gain, 2, True) for gain in sorted(windows.values())[:_LOWEST])
+        rows.append([title, every, *of_kinds, lowest, stills])
     some = next(iter(measured.values()))
     count = sum(kind_of(name) == "still" for name in some)
     return markdown(["weights", f"windows ({len(some) - count})", *kinds, "lowest", f"single frames ({count})"], rows)
-
-
-def _mean(gains: Iterable[float]) -> str:
-    every = list(gains)
-    return f"{np.mean(every):+.3f}" if every else "-"
