@@ -43,8 +43,10 @@ def draw(fmt: PictureFormat, length: int) -> tuple[list[Frame], list[np.ndarray 
     for p in range(fmt.num_planes):
         height, width = fmt.plane_shape(p)
         grid = rng.uniform(0, 255, (height // (4 * scale) + 4, width // (4 * scale) + 4)).astype(np.float32)
-        art = cv2.resize(grid, (width + length, height + length), interpolation=cv2.INTER_CUBIC).clip(0, 255)
-        views = np.stack([art[n : n + height, n : n + width] for n in range(length)])
+        down, across = (2 * own // whole for own, whole in zip((height, width), fmt.plane_shape(0), strict=True))
+        size = (width + across * length, height + down * length)
+        art = cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC).clip(0, 255)
+        views = np.stack([art[down * n :, across * n :][:height, :width] for n in range(length)])
         views = views / 255 - (0.5 if p and fmt.family == "YUV" else 0) if fmt.floating else views * fmt.level
         planes.append(views.astype(fmt.dtype))
     frames = [Frame(n, tuple(plane[n] for plane in planes)) for n in range(length)]

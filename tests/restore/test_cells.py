@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from vswipe.ops.compiled import single
-from vswipe.ops.sampling import warp
 from vswipe.restore import compare as comparing
 from vswipe.restore.cells import _covered, close_points
 from vswipe.restore.compare import DEFAULT, compare
@@ -47,18 +46,6 @@ def test_comparison(channels: int, brighter: float) -> None:
     assert (ours - theirs).abs().amax((0, 1, 2))[:2].max() < 0.2
 
 
-def test_what_is_registered_on() -> None:
-    rng = np.random.default_rng(4)
-    luma, valid = tensor(rng, HEIGHT, WIDTH, high=255), tensor(rng, HEIGHT, WIDTH, 1, high=3).clamp(max=1)
-    own_valid = tensor(rng, HEIGHT, WIDTH, high=9).clamp(max=1)
-    position = tensor(rng, HEIGHT, WIDTH, 2, low=-1, high=WIDTH)
-    found, hidden = comparing._look_there(*(x.numpy() for x in (luma, valid, own_valid, position)))
-    read = warp([torch.cat([luma[..., None], valid], -1)], position[None])[0].numpy()
-    assert np.abs(found - read[..., 0]).max() < 5  # a rounded position
-    expected = (own_valid.numpy() < 1) | (read[..., 1] < 0.99)
-    assert (hidden != expected).mean() < 0.01
-
-
 def tracers(seed: int) -> tuple[_Tracer, _Tracer]:
     """Two of one scene."""
     rng = np.random.default_rng(seed)
@@ -67,8 +54,7 @@ def tracers(seed: int) -> tuple[_Tracer, _Tracer]:
     colour = [tensor(rng, HEIGHT, WIDTH, 1, high=255) for _ in range(length)]
     flow = [tensor(rng, 2, HEIGHT, WIDTH, 3, low=-2, high=2) for _ in range(length - 1)]
     weighted = [torch.cat([c * v, v], -1) for c, v in zip(colour, valid, strict=True)]
-    luma = [c[..., 0].contiguous() for c in colour]
-    window = Window(0, colour, valid, weighted, luma, flow, flow, [True] * (length - 1))
+    window = Window(0, colour, valid, weighted, flow, flow, [True] * (length - 1))
     search = Search((CELL, CELL), lambda n: mask(seed + n), [Points(n, centres()) for n in (0, 1)])
     first, second = (_Tracer(window, [search], 1, BOX, replace(DEFAULT, register=False)) for _ in range(2))
     return first, second

@@ -55,7 +55,6 @@ def window(texture: np.ndarray, cut: int | None = None, second: float = 0.0) -> 
         colour=[torch.from_numpy(c * (valid > 0)) for c in colours],
         valid=[torch.from_numpy(valid)] * LENGTH,
         weighted=[torch.from_numpy(np.concatenate([c * valid, valid], -1)) for c in colours],
-        picture=[torch.from_numpy(c[..., 0]) for c in colours],
         forward=[torch.from_numpy(flow)] * pairs,
         backward=[torch.from_numpy(back)] * pairs,
         linked=[n != cut for n in range(pairs)],
@@ -180,6 +179,6 @@ def test_completions_that_agree_are_looked_at_once_and_serve_both(texture: np.nd
 
 def test_a_window_of_one_frame_gives_nothing(texture: np.ndarray) -> None:
     whole = window(texture)
-    one = Window(0, whole.colour[:1], whole.valid[:1], whole.weighted[:1], whole.picture[:1], [], [], [])
+    one = Window(0, whole.colour[:1], whole.valid[:1], whole.weighted[:1], [], [], [])
     (copies,) = propagate(one, [group(texture)], targets(0), 3, PLAIN)[0]
     assert bool(torch.isinf(copies[0].logits).all())

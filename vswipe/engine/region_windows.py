@@ -8,7 +8,6 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -54,27 +53,18 @@ class RegionWindows:
         within = [n for n in pairs if self.linked(n)]
         return dict(zip(within, self.pool.map(lambda n: self.view.flow(kind, n, picture, known), within), strict=True))
 
-    def _window(
-        self, kind: str, numbers: range, flows: Mapping[int, np.ndarray], picture: Callable[[int], np.ndarray]
-    ) -> Window:
-        """Grids of all frames in `numbers`; pairs across a cut have no flow. `kind` names the pictures."""
+    def _window(self, numbers: range, flows: Mapping[int, np.ndarray]) -> Window:
+        """Grids of all frames in `numbers`; pairs across a cut have no flow."""
         basics = [self.view.basics(n) for n in numbers]
         height, width = basics[0]["valid"].shape[:2]
         nothing = np.zeros((2, COMPLETIONS, height, width, 3), np.float32)
         linked = [self.linked(n) for n in numbers[:-1]]
         pairs = [flows[n] if link else nothing for n, link in zip(numbers[:-1], linked, strict=True)]
-
-        def small(n: int) -> np.ndarray:
-            whole = picture(n)
-            return self.view.ring.get(kind, (self.view.rect, n), lambda: cv2.resize(
-                whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32))  # fmt: skip
-
         return Window(
             first=numbers[0],
             colour=self._tensors([b["coarse"] for b in basics]),
             valid=self._tensors([b["valid"] for b in basics]),
             weighted=self._tensors([b["weighted"] for b in basics]),
-            picture=self._tensors([small(n) for n in numbers]),
             forward=self._tensors([pair[0] for pair in pairs]),
             backward=self._tensors([pair[1] for pair in pairs]),
             linked=linked,
@@ -94,7 +84,7 @@ class RegionWindows:
         with self.clock("flow"):
             flows = self._flows("flow2", numbers[:-1], pictures.__getitem__, known.__getitem__)
         with self.clock("copy"):
-            return self._window("small2", numbers, flows, pictures.__getitem__)
+            return self._window(numbers, flows)
 
     def first_pass(self, numbers: range) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Working luma (uint8) of the given frames, holes filled from the nearest frames, block by block; and on the
@@ -132,7 +122,7 @@ class RegionWindows:
                 layer = Layer(images, 1.0, (0.0,), slice(0, 1), cubic=True)
                 group = Group(GRID, GRID, 0, 0, cached(self._work_mask), (layer,))
                 targets = [Target(n, [self.blocks.points(holes[n])]) for n in masked]
-                window = self._window("small1", reach, flows, self.view.first_picture)
+                window = self._window(reach, flows)
                 quick = replace(self.tuning, register=False)  # a flow estimate needs no better
                 trails = [self.pool.submit(follow, window, [group], targets, direction, plan.first_radius, quick)
                           for direction in (1, -1)]  # fmt: skip

@@ -34,26 +34,13 @@ def dense_flow(first: np.ndarray, second: np.ndarray, quick: bool = False) -> np
     if not hasattr(_local, "dis"):
         _local.dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         _local.quick = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return _padded_flow(_local.quick if quick else _local.dis, first, second)
-
-
-def _padded_flow(method: cv2.DISOpticalFlow, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     height, width = first.shape
     pad_y, pad_x = max(0, _MIN_SIDE - height), max(0, _MIN_SIDE - width)
     if pad_y or pad_x:
         first, second = (cv2.copyMakeBorder(x, 0, pad_y, 0, pad_x, cv2.BORDER_REPLICATE) for x in (first, second))
+    method = _local.quick if quick else _local.dis
     flow = method.calc(np.ascontiguousarray(first), np.ascontiguousarray(second), None)
     return flow[:height, :width]
-
-
-def fine_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """`dense_flow` carried to the finest scale: for small pictures that are nearly aligned already."""
-    if not hasattr(_local, "fine"):
-        _local.fine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        _local.fine.setFinestScale(0)
-        _local.fine.setPatchStride(4)
-        _local.fine.setVariationalRefinementIterations(0)
-    return _padded_flow(_local.fine, first, second)
 
 
 def grid_flow(first: np.ndarray, second: np.ndarray, step: int = 2, quick: bool = False) -> np.ndarray:

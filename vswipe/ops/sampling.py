@@ -60,6 +60,17 @@ def warp(images: Tensor | Sequence[Tensor], positions: Tensor) -> Tensor:
     return torch.from_numpy(out)
 
 
+def inside(position: Tensor, picture: Tensor) -> Tensor:
+    """1.0 where a position (B, h, w, 2) lies in a picture of this size (H, W, ...), else 0.0."""
+    height, width = picture.shape[:2]
+    return (
+        (position[..., 0] >= 0)
+        & (position[..., 0] <= width - 1)
+        & (position[..., 1] >= 0)
+        & (position[..., 1] <= height - 1)
+    ).float()
+
+
 def sample_points(image: Picture, points: Tensor, cubic: bool = False, outside: float | None = None) -> Tensor:
     """Samples of one picture at a list of points.
 

@@ -1,4 +1,4 @@
-"""How a frame found along the flow fits the frame to fill: drift, residual, brightness and contrast.
+"""How a frame found along the flow fits the frame to fill: residual, brightness and contrast.
 
 Everything is measured on the coarse grid, over the cells visible in both frames, in boxes around every cell.
 """
@@ -9,21 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from vswipe.ops.flow import fine_flow
-from vswipe.ops.morphology import dilate
-from vswipe.ops.pyramid import push_pull
-from vswipe.ops.sampling import box_mean, warp
+from vswipe.ops.sampling import box_mean, inside, warp
 from vswipe.restore import cells
 
 _FADE = 4.0  # mean shift in levels above which the picture is taken to fade
-_LARGEST_DRIFT = 6.0  # cells
-_DRIFT_GUARD = 4  # cells around a hole whose flow is not believed
-_DRIFT_BLUR = 6.0  # cells: drift adds up smoothly, what the flow adds to that flickers
 _NOT_ASKED = np.empty((0, 0, 8), np.float32)
 
 
@@ -45,65 +38,14 @@ class Tuning:
     look: float = 0.01  # share of a hole a distance must newly show to be looked at
     alike: float = 0.08  # cells: completions that are no further apart than this are looked at once
     compare_each: int = 4  # distance from which a comparison serves two steps
-    event: float = 0.2  # share from which the drift is corrected there, too
+    event: float = 0.1  # share from which the drift is corrected there, too
     register: bool = True
     register_at: tuple[int, ...] = (6, 15, 36, 64)  # distances where drift is corrected
-    register_gain: float = 0.08  # logits by which the correction must improve the comparison
+    register_gain: float = 0.05  # logits by which the correction must improve the comparison
     gain_ridge: float = 60.0  # squared levels: flat surroundings tell nothing about contrast
 
 
 DEFAULT = Tuning()
-
-
-def inside(position: Tensor, picture: Tensor) -> Tensor:
-    """1.0 where a position (B, h, w, 2) lies in a picture of this size (H, W, ...), else 0.0."""
-    height, width = picture.shape[:2]
-    return (
-        (position[..., 0] >= 0)
-        & (position[..., 0] <= width - 1)
-        & (position[..., 1] >= 0)
-        & (position[..., 1] <= height - 1)
-    ).float()
-
-
-def registration(
-    own: Tensor, own_valid: Tensor, others: Sequence[Tensor], valid: Sequence[Tensor], position: Tensor
-) -> Tensor:
-    """What composed flow has drifted: flow between the frame and what was found, completed under both holes.
-
-    Args:
-        own: (B, h, w) luma levels. own_valid: (B, h, w) visible share.
-        others: B pictures (H, W) of the other frames. valid: theirs, (H, W, 1).
-        position: (B, h, w, 2).
-
-    Returns:
-        (B, h, w, 2) correction in cells.
-    """
-    if position.device.type == "cpu":
-        found = [_look_there(*(x.numpy() for x in each))
-                 for each in zip(others, valid, own_valid, position, strict=True)]  # fmt: skip
-    else:
-        both = warp([torch.cat([o[..., None], v], -1) for o, v in zip(others, valid, strict=True)], position)
-        hidden = ((own_valid < 1) | (both[..., 1] < 0.99)).to(torch.uint8).cpu().numpy()
-        found = list(zip(_bytes(both[..., 0]), hidden, strict=True))
-    out = []
-    for mine, (theirs, hole) in zip(_bytes(own), found, strict=True):
-        flow = np.clip(fine_flow(mine, theirs), -_LARGEST_DRIFT, _LARGEST_DRIFT)
-        flow = push_pull(flow, 1 - dilate(hole, _DRIFT_GUARD).astype(np.float32))
-        out.append(cv2.GaussianBlur(flow, (0, 0), _DRIFT_BLUR))
-    return torch.from_numpy(np.stack(out)).to(position.device)
-
-
-def _bytes(levels: Tensor) -> np.ndarray:
-    return levels.clamp(0, 255).round().to(torch.uint8).cpu().numpy()
-
-
-def _look_there(
-    picture: np.ndarray, valid: np.ndarray, own_valid: np.ndarray, position: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    luma, hidden = np.empty(own_valid.shape, np.uint8), np.empty(own_valid.shape, np.uint8)
-    cells.look_there(picture[..., None], valid, own_valid, position, luma, hidden)
-    return luma, hidden
 
 
 def compare(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor, path: Tensor, tuning: Tuning) -> Tensor:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vswipe.ops.sampling import warp
+from vswipe.ops.sampling import inside, warp
 from vswipe.restore.cells import CLEAR, advance
-from vswipe.restore.compare import Tuning, compare, inside, registration
+from vswipe.restore.compare import Tuning, compare
+from vswipe.restore.drift import drift
 from vswipe.restore.search import Box, Finds, Look, OpenPoints, Search
 
 COMPLETIONS = 2  # of the flow, that the engine follows: diffused and affine
@@ -30,7 +31,6 @@ class Window:
         colour: (H, W, C) float32, 8-bit levels, mean of each cell's visible pixels.
         valid: (H, W, 1) float32, visible share of each cell.
         weighted: (H, W, C + 1) both together, the levels multiplied by the share.
-        picture: (H, W) float32, luma with its holes filled, to register on.
         forward, backward: (K, H, W, 3) float32; for the pair (n, n + 1): flow in cells and round-trip error.
         linked: whether n and n + 1 belong to one shot.
     """
@@ -39,7 +39,6 @@ class Window:
     colour: Sequence[Tensor]
     valid: Sequence[Tensor]
     weighted: Sequence[Tensor]
-    picture: Sequence[Tensor]
     forward: Sequence[Tensor]
     backward: Sequence[Tensor]
     linked: Sequence[bool]
@@ -117,7 +116,6 @@ class _Tracer:
         shape = (bottom - top, right - left)
         here = [n - window.first for n in self.frames]
         self.own = torch.stack([window.cells(n)[top:bottom, left:right] for n in self.frames])
-        self.mine = torch.stack([window.picture[h][top:bottom, left:right] for h in here])
         self.device, num = self.own.device, len(here)
         self.completions = window.completions
         rows = torch.arange(top, bottom, device=self.device, dtype=torch.float32)
@@ -173,7 +171,7 @@ class _Tracer:
         self.slots = [self.slots[s] for s in keep]
         self.compared = [self.compared[s] for s in keep]
         index = torch.tensor(keep, device=self.device)
-        for name in ("own", "mine", "position", "path", "hidden", "seen", "alike", "facts"):
+        for name in ("own", "position", "path", "hidden", "seen", "alike", "facts"):
             setattr(self, name, getattr(self, name)[index])
 
     def _sources(self, k: int) -> list[int]:
@@ -241,16 +239,12 @@ class _Tracer:
         path = self.path[index, :num].flatten(0, 1)
         facts = compare(own, other, position, path, tuning)
         if register:
-            mine, valid = (
-                x[index][:, None].expand(-1, num, -1, -1).flatten(0, 1) for x in (self.mine, self.own[..., -1])
-            )
-            pictures = [window.picture[t] for t in there]
-            drift = registration(mine, valid, pictures, [window.valid[t] for t in there], position)
-            again = compare(own, other, position + drift, path, tuning)
+            rest = drift(own, other, position)
+            again = compare(own, other, position + rest, path, tuning)
             better = again[..., :1] > facts[..., :1] + tuning.register_gain
             facts = torch.where(better, again, facts)
             # What was looked at once moves together.
-            self.position[index] += (drift * better).view(len(slots), num, *position.shape[1:])
+            self.position[index] += (rest * better).view(len(slots), num, *position.shape[1:])
         self.facts[index, :num] = facts.view(len(slots), num, *facts.shape[1:])
         for s in slots:
             self.compared[s] = (k, num)
