@@ -28,6 +28,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout that is not installed
 
 from vswipe import nets
+from vswipe.nets.weights import begin_with
 from vswipe.training import flow_data, wipe_data
 from vswipe.training.flow_set import Batch, PairSet, batch_of, crop_of, errors, loss_of
 from vswipe.training.loop import autocast
@@ -54,7 +55,7 @@ class Settings:
     @property
     def options(self) -> dict[str, Any]:
         """Of the network."""
-        return {"width": self.width}
+        return {"width": self.width, "steps": True}
 
 
 class Trainer(Run[Settings, Batch]):
@@ -72,7 +73,9 @@ class Trainer(Run[Settings, Batch]):
 
     def __init__(self, settings: Settings, folder: Path, data: Path, start: Path | None = None) -> None:
         torch.manual_seed(settings.seed)
-        net = nets.create(settings.name, start, **settings.options).to(memory_format=torch.channels_last).train()
+        net = nets.create(settings.name, **settings.options).to(memory_format=torch.channels_last).train()
+        if start is not None:
+            begin_with(net, start)
         rate, decay = settings.peak_rate, settings.weight_decay
         self.pairs, self.held_out = PairSet(data, False), PairSet(data, True)
         if not self.pairs.windows:

@@ -38,16 +38,17 @@ def pair(guarded: bool = True) -> Pair:
     return Pair(0, Rect(0, 0, 60, 88), pictures, motion(), motion(2), (guard, guard), (valid, valid), (valid, valid))
 
 
-def biased() -> Any:
-    net = create("flow")
+def biased(steps: bool = False) -> Any:
+    net = create("flow", steps=steps)
     net.last.bias.data[2] = 1.0
     return net
 
 
-def test_motion_changes_under_the_guard_only() -> None:
+@pytest.mark.parametrize("steps", [False, True])
+def test_motion_changes_under_the_guard_only(steps: bool) -> None:
     given = pair()
-    same = FlowFill(create("flow"), CPU, False).complete(given)
-    changed = FlowFill(biased(), CPU, False).complete(given)
+    same = FlowFill(create("flow", steps=steps), CPU, False).complete(given)
+    changed = FlowFill(biased(steps), CPU, False).complete(given)
     for before, untrained, after, guard in zip(given.completed, same, changed, given.guards, strict=True):
         assert np.array_equal(untrained, before)
         assert np.array_equal(after[1], before[1])
@@ -78,6 +79,28 @@ def test_the_copy_stage_uses_it() -> None:
     plain, untrained, trained = erased(None), erased(create("flow")), erased(biased())
     assert all(np.array_equal(a, b) for a, b in zip(plain, untrained, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(plain, trained, strict=True))
+
+
+def test_what_both_frames_show_corrects_the_motion() -> None:
+    """The diffused motion errs by half a cell everywhere; what shows beside the mark says so, and it is taken."""
+    rng = np.random.default_rng(3)
+    art = cv2.GaussianBlur(rng.uniform(0, 255, (40, 60)).astype(np.float32), (0, 0), 1.5)
+    matrix = np.array([[1, 0, 0.5], [0, 1, 0]], np.float32)
+    moved = cv2.warpAffine(art, matrix, (60, 40), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    guard, valid = np.zeros((2, 40, 60), np.float32)
+    guard[8:32, 8:52] = 1
+    valid[:] = 1
+    valid[16:24, 16:44] = 0
+    still = np.zeros((40, 60, 2), np.float32)
+    both = np.stack([still, still])
+    guards = guard.astype(np.uint8), guard.astype(np.uint8)
+    given = Pair(0, Rect(0, 0, 80, 120), (art, moved), (still, still), (both, both), guards, (valid, valid),
+                 (valid, valid))  # fmt: skip
+    net = create("flow", steps=True)
+    net.stepped.bias.data[0] = 1.5 * np.arctanh(1 / 1.5)  # a share of one
+    there, back = FlowFill(net, CPU, False).complete(given)
+    for motion, expected in ((there[0], 0.5), (back[0], -0.5)):
+        assert np.abs(motion[guard > 0] - (expected, 0)).max() < 0.12
 
 
 def test_it_is_told_which_parts_were_copied() -> None:
@@ -143,7 +166,7 @@ def test_samples_hold_the_clean_motion(folder: Path) -> None:
 def test_some_steps_lower_the_loss(folder: Path) -> None:
     torch.manual_seed(0)
     batch = PairSet(folder, False).batch(np.random.default_rng(1), 4)
-    net = create("flow", width=0.34).train()
+    net = create("flow", width=0.34, steps=True).train()
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(16):

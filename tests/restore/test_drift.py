@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vswipe.restore import drift as drifting
-from vswipe.restore.drift import drift
+from vswipe.restore.drift import drift, neighbour_step
 
 HEIGHT, WIDTH = 46, 90
 SHIFT = (0.7, -0.4)
@@ -99,3 +99,22 @@ def test_other_devices_find_the_same(channels: int) -> None:
     assert (ours - theirs).abs().mean() < 0.02
     assert (ours - theirs).abs().max() < 0.1
     assert ours.abs().max() > 0.3
+
+
+def test_a_step_between_neighbours_says_how_sure_it_is() -> None:
+    """Texture and a better fit speak for it; flat ground, and what has nothing in common, do not."""
+    share = marked()
+    whole = np.ones_like(share)
+
+    def facts(first: np.ndarray, second: np.ndarray, there: np.ndarray = whole) -> np.ndarray:
+        own, other = with_share(first, share).numpy(), with_share(second, there, multiplied=True).numpy()
+        return neighbour_step(own, other, identity()[0].numpy())[:, 4:-4, 4:-4]
+
+    picture = textured(14, 1)
+    moved, flat = facts(picture, shifted(picture)), facts(0 * picture, 0 * picture)
+    assert moved.shape == (5, HEIGHT - 8, WIDTH - 8)
+    assert np.abs(moved[:2] - np.array(SHIFT)[:, None, None]).max() < 0.12
+    assert moved[2].min() > 0.4 > 0.1 > flat[2].max()
+    assert moved[3].max() < -1
+    assert not flat[3].any()
+    assert not facts(picture, picture, 1 - share).any()

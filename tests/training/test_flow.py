@@ -11,6 +11,7 @@ import torch
 from vswipe.nets import create
 from vswipe.training import flow_data
 from vswipe.training.flow_set import PairSet, batch_of, crop_of, errors, loss_of
+from vswipe.training.wipe_data import load, save
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "scripts" / "train_flow.py")
 SIZE = (32, 48)
@@ -43,7 +44,7 @@ def test_the_true_motion_has_no_error_and_others_have(folder: Path) -> None:
 def test_without_training_nothing_is_better_or_worse(folder: Path) -> None:
     batch = PairSet(folder, False).batch(np.random.default_rng(1), 4, SIZE)
     with torch.inference_mode():
-        _, terms = loss_of(batch, create("flow")(batch.planes, batch.measured, batch.affine))
+        _, terms = loss_of(batch, create("flow", steps=True)(batch.planes, batch.measured, batch.affine))
     assert terms["worse"] == 0
     assert terms["hole"] == pytest.approx(terms["base"], rel=1e-4)
 
@@ -54,7 +55,7 @@ def test_some_steps_lower_the_loss(folder: Path) -> None:
     rng = np.random.default_rng(2)
     name = next(iter(pairs.windows))
     batch = batch_of([crop_of(sample, rng, SIZE) for sample in pairs.windows[name][:4]])
-    net = create("flow").train()
+    net = create("flow", steps=True).train()
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
     for _ in range(20):
@@ -92,3 +93,14 @@ def test_what_is_missing_is_one_line(
 ) -> None:
     assert run(monkeypatch, what, "--data", str(tmp_path), "--run", str(tmp_path / "run")) == 1
     assert message in capsys.readouterr().err
+
+
+def test_files_of_other_planes_are_refused(tmp_path: Path) -> None:
+    flow_data.make_noise(tmp_path, 1)
+    (path,) = tmp_path.glob("*.npz")  # the last one, which is held out
+    samples = load(path)
+    for sample in samples:
+        sample["planes"] = sample["planes"][:16]
+    save(path, samples)
+    with pytest.raises(ValueError, match=rf"^flow_set: {path.name} must hold 21 planes, got 16: make it again$"):
+        PairSet(tmp_path, True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from vswipe.engine.region import Rect
 from vswipe.nets.flow import MULTIPLE, describe
 from vswipe.ops.precision import has_fast_bf16
+from vswipe.restore.drift import neighbour_step
 
 MARGIN = 16  # cells around what is guarded that the network sees
 _RASTER = 8  # cells; crops begin and end on it
@@ -69,17 +70,24 @@ class Pair:
         apart = cv2.blur(np.abs(self.known[0] - self.known[1]), (_APART_BOX, _APART_BOX))
         return ((_APART[1] - apart) / (_APART[1] - _APART[0])).clip(0, 1)
 
-    def seen(self, box: tuple[slice, slice], way: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """In a box, there (0) or back (1): the description (16, h, w), and measured and affine minus diffused motion
-        (2, h, w)."""
+    def seen(self, box: tuple[slice, slice], way: int, steps: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """In a box, there (0) or back (1): the description (16, h, w), with `steps` (21, h, w), and measured and affine
+        minus diffused motion (2, h, w)."""
         there, back = (
             np.stack([self.measured[k][box], *self.completed[k][(slice(None), *box)]]) for k in (way, 1 - way)
         )
         first, second = (np.ascontiguousarray(self.pictures[k][box]) for k in (way, 1 - way))
-        planes = describe(first, second, there, back, self.guards[way][box],
-                          (self.valid[way][box], np.ascontiguousarray(self.valid[1 - way][box])))  # fmt: skip
+        valid = self.valid[way][box], np.ascontiguousarray(self.valid[1 - way][box])
+        step = _step(first, second, valid, there[1]) if steps else None
+        planes = describe(first, second, there, back, self.guards[way][box], valid, step)
         measured, affine = (np.moveaxis(there[k] - there[1], 2, 0) for k in (0, 2))
         return planes, measured, affine
+
+
+def _step(first: np.ndarray, second: np.ndarray, valid: Both, diffused: np.ndarray) -> np.ndarray:
+    rows, columns = np.indices(first.shape, np.float32)
+    own, other = np.stack([first, valid[0]], -1), np.stack([second * valid[1], valid[1]], -1)
+    return neighbour_step(own, other, np.stack([columns, rows], -1) + diffused)
 
 
 class MotionFill(Protocol):
@@ -102,6 +110,7 @@ class FlowFill:
     def __init__(self, net: Any, device: torch.device, fp16: bool) -> None:
         self.net = net.to(device).to(memory_format=torch.channels_last).eval()
         self.device = device
+        self.steps = bool(net.options["steps"])
         self.half = has_fast_bf16(device) or (fp16 and device.type == "cuda")
 
     def complete(self, pair: Pair) -> Both:
@@ -109,7 +118,7 @@ class FlowFill:
         box = pair.box()
         if box is None:
             return pair.completed
-        parts = [np.stack(arrays) for arrays in zip(*(pair.seen(box, way) for way in (0, 1)), strict=True)]
+        parts = [np.stack(arrays) for arrays in zip(*(pair.seen(box, way, self.steps) for way in (0, 1)), strict=True)]
         height, width = parts[0].shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         tensors = [self._padded(part, padding) for part in parts]

@@ -156,6 +156,14 @@ class ResidualHead(nn.Module):
         return self.last(x) * contrast
 
 
+def silent(channels: int, outputs: int) -> nn.Conv2d:
+    """A last layer that says nothing until it is trained."""
+    layer = nn.Conv2d(channels, outputs, 3, padding=1)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 class DilatedUNet(nn.Module):
     """A U-Net of three levels with dilated residual convolutions at its bottom, whose last layer begins at zero.
 

@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vswipe.nets._blocks import DilatedUNet, scaled
+from vswipe.nets._blocks import DilatedUNet, scaled, silent
 from vswipe.nets.spec import Spec
 from vswipe.ops.flow import round_trip_error
 
 MULTIPLE = 4
 PLANES = 16
-X_PLANES, Y_PLANES = (9, 11), (10, 12)
+STEP_PLANES = 5
+X_PLANES, Y_PLANES = (9, 11, 16), (10, 12, 17)
 """Which planes of a description change their sign when the picture is mirrored."""
 
 _WIDTHS = (24, 40, 64)
@@ -43,20 +44,23 @@ class Flow(DilatedUNet):
         width: multiplies all channel counts.
         bottom: channels at a quarter of the resolution.
         depth: dilated convolutions there.
+        steps: sees, too, what the cells that both frames show say the diffused motion is off by, and may take of it.
     """
 
     spec = Spec("flow", radius=0, reference_stride=1, multiple_of=(MULTIPLE, MULTIPLE), kind="flow")
 
-    def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4) -> None:
+    def __init__(self, width: float = 1, bottom: int = _WIDTHS[2], depth: int = 4, steps: bool = False) -> None:
         a, b, c = (scaled(channels, width) for channels in (*_WIDTHS[:2], bottom))
-        super().__init__(PLANES, (a, b, c), [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)], 4)
-        self.options = {"width": width, "bottom": bottom, "depth": depth}
+        dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
+        super().__init__(PLANES + steps * STEP_PLANES, (a, b, c), dilations, 4)
+        self.options = {"width": width, "bottom": bottom, "depth": depth, "steps": steps}
+        self.stepped = silent(a, 1) if steps else None
 
     def forward(self, planes: Tensor, measured: Tensor, affine: Tensor) -> Tensor:
         """What to add to the diffused motion.
 
         Args:
-            planes: (B, 16, H, W), what `describe` gives; H and W multiples of 4.
+            planes: (B, 16 or 21, H, W), what `describe` gives; H and W multiples of 4.
             measured, affine: (B, 2, H, W) cells, these motions minus the diffused one.
 
         Returns:
@@ -66,10 +70,20 @@ class Flow(DilatedUNet):
             ValueError: sizes do not fit.
         """
         self.spec.check_size(*planes.shape[-2:])
-        x = self.run(planes)
-        shares = _LARGEST_SHARE * torch.tanh(x[:, :2] / _LARGEST_SHARE)
+        features = self.features(planes)
+        x = self.last(features).float()
+        shares = _share(x[:, :2])
+        added = shares[:, :1] * measured + shares[:, 1:] * affine
         doubt = _SURE + measured.abs() + affine.abs()
-        return shares[:, :1] * measured + shares[:, 1:] * affine + doubt * torch.tanh(x[:, 2:])
+        if self.stepped is not None:
+            step = torch.sinh(2 * planes[:, PLANES : PLANES + 2]) / 4
+            added = added + _share(self.stepped(features).float()) * step
+            doubt = doubt + step.abs()
+        return added + doubt * torch.tanh(x[:, 2:])
+
+
+def _share(x: Tensor) -> Tensor:
+    return _LARGEST_SHARE * torch.tanh(x / _LARGEST_SHARE)
 
 
 def describe(
@@ -79,6 +93,7 @@ def describe(
     back: np.ndarray,
     guard: np.ndarray,
     valid: tuple[np.ndarray, np.ndarray],
+    step: np.ndarray | None = None,
 ) -> np.ndarray:
     """What the network sees of a pair of frames, in one direction.
 
@@ -88,15 +103,17 @@ def describe(
         back: the same from `second` to `first`.
         guard: (H, W) uint8 of `first`, where the motion cannot be trusted.
         valid: (H, W) float32 visible share of `first`'s and of `second`'s cells.
+        step: (5, H, W) float32, what `restore.drift.neighbour_step` says of the diffused motion.
 
     Returns:
-        (16, H, W) float32: guard, visible shares of both ends, differences of the pictures (3) and of the way back (3)
-        along each motion, measured and affine minus diffused (x, y, x, y), size of the motion, picture, contrast.
+        (16, H, W) float32, with `step` (21, H, W): guard, visible shares of both ends, differences of the pictures (3)
+        and of the way back (3) along each motion, measured and affine minus diffused (x, y, x, y), size of the motion,
+        picture, contrast; `step`.
     """
     height, width = first.shape
     mean = cv2.blur(first, (_CELLS, _CELLS))
     contrast = np.sqrt(np.maximum(cv2.blur(first * first, (_CELLS, _CELLS)) - mean * mean, 0)) + _CONTRAST_FLOOR
-    out = np.empty((PLANES, height, width), np.float32)
+    out = np.empty((PLANES if step is None else PLANES + STEP_PLANES, height, width), np.float32)
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     grid = np.stack([columns, rows], -1)
     out[0], out[1] = guard, valid[0]
@@ -111,4 +128,6 @@ def describe(
     out[13] = np.log1p(np.hypot(there[1][..., 0], there[1][..., 1]))
     out[14] = 1.5 * (first - mean) / contrast
     out[15] = np.log(contrast / 10)
+    if step is not None:
+        out[PLANES : PLANES + 2], out[PLANES + 2 :] = np.arcsinh(4 * step[:2]) / 2, step[2:]
     return np.clip(out, -_CLIP, _CLIP, out=out)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from vswipe.nets._blocks import DilatedUNet, scaled
+from vswipe.nets._blocks import DilatedUNet, scaled, silent
 from vswipe.nets.spec import Spec
 
 NUM_COPIES = 4
@@ -104,8 +104,8 @@ class Wipe(DilatedUNet):
         dilations = [_DILATIONS[i % len(_DILATIONS)] for i in range(depth)]
         super().__init__(_PLANES + rim * _RIM_PLANES, (a, b, c), dilations, NUM_COPIES + 3 + NUM_FILLS)
         self.options = {"width": width, "bottom": bottom, "depth": depth, "generate": generate, "rim": rim}
-        self.generated = _silent(a) if generate else None
-        self.mended = _silent(a) if rim else None
+        self.generated = silent(a, 3) if generate else None
+        self.mended = silent(a, 3) if rim else None
 
     def forward(self, found: Found) -> tuple[Tensor, Tensor]:
         """Corrections for every block of the hole, 0 elsewhere.
@@ -188,14 +188,6 @@ def describe_rim(found: Found, contrast: Tensor) -> tuple[Tensor, Tensor]:
 def _by_plane(levels: Tensor) -> Tensor:
     """(B, 3, H, W): what luma (B, 1, H, W) may be moved by, and chroma."""
     return torch.cat([levels, _CHROMA_DOUBT * levels, _CHROMA_DOUBT * levels], 1)
-
-
-def _silent(channels: int) -> nn.Conv2d:
-    """A last layer that says nothing until it is trained."""
-    layer = nn.Conv2d(channels, 3, 3, padding=1)
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What flow composed over many frames has drifted: the rest of the motion, measured on what both frames show.
+"""The rest of a motion, measured on what both frames show: what flow composed over many frames has drifted.
 
 Flow between neighbours is wrong near a mark by a few hundredths of a cell, and over a line's length that adds up. The
 frame to fill and the one that was found show a good part of the same things, beside the mark and between its strokes.
@@ -15,6 +15,7 @@ brighter one frame is does not enter. Flat surroundings leave the ridge alone, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -27,13 +28,33 @@ from vswipe.ops.sampling import inside, warp
 from vswipe.restore import cells
 
 BLOCK = cells.DRIFT_BLOCK
-_STEPS = 4
 _RIDGE = single(1)  # squared levels per cell
-_LONGEST = single(1.5)  # cells, of one step
-_WINDOWS = ((7.0, 1.0), (12.0, 0.05))
-"""Sigma in cells and weight. Drift adds up smoothly; the wide window decides in the middle of wide holes."""
 _USUAL = (single(2), single(1.5))
 """Levels, and share of the mean difference in the window: what differs by more than both counts less."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the rest of a motion is searched for.
+
+    Args:
+        windows: sigma in cells, and weight. The widest decides, faintly, in the middle of wide holes.
+        count: of the steps.
+        longest: cells, of one step.
+    """
+
+    windows: tuple[tuple[float, float], ...]
+    count: int
+    longest: float
+
+    def kernels(self) -> list[tuple[np.ndarray, float]]:
+        """Per window, over blocks."""
+        return [(cv2.getGaussianKernel(round(8 * sigma / BLOCK + 1) | 1, sigma / BLOCK, cv2.CV_32F), weight)
+                for sigma, weight in self.windows]  # fmt: skip
+
+
+PATH = Steps(((7.0, 1.0), (12.0, 0.05)), 4, 1.5)  # drift adds up smoothly
+PAIR = Steps(((4.0, 1.0), (12.0, 0.05)), 3, 0.75)  # what the motion between neighbours is off by is small
 
 
 def drift(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor) -> Tensor:
@@ -55,26 +76,73 @@ def drift(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor) -> 
     return out
 
 
-def _kernels() -> list[tuple[np.ndarray, float]]:
-    """Per window, over blocks."""
-    return [(cv2.getGaussianKernel(round(8 * sigma / BLOCK + 1) | 1, sigma / BLOCK, cv2.CV_32F), weight)
-            for sigma, weight in _WINDOWS]  # fmt: skip
+def neighbour_step(own: np.ndarray, other: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """What the motion between neighbours is off by, so far as the cells say that both frames show, and how sure it is.
+
+    Args:
+        own, other, position: one picture each, as `drift` takes them.
+
+    Returns:
+        (5, h, w) float32: the step, x and y, cells; logarithms of the least texture in any direction, of what the step
+        makes of the difference, and of the difference that is left: 0 where nothing is seen in common.
+    """
+    search = _Search(own, other, position, PAIR)
+    first = last = search.means()
+    for _ in range(PAIR.count):
+        search.step(last)
+        last = search.means()
+    channels = own.shape[2] - 1
+    (_, before), (texture, after) = (_told(means, channels) for means in (first, last))
+    total = last[..., 0]
+    facts = np.stack([np.log1p(texture) / 3, 2 * np.log((after + 0.5) / (before + 0.5)), np.log1p(after) / 2 - 1], -1)
+    facts *= (total / (total + 1))[..., None]
+    return np.moveaxis(search.whole(np.concatenate([search.moved, facts], -1)), 2, 0)
+
+
+def _told(means: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least eigenvalue of the gradients' covariance, squared levels, and the mean difference, levels, (blocks) both."""
+    mean, each = means / np.maximum(means[..., :1], cells.LEAST_TOLD), 3 * channels
+    g, h = mean[..., 1:each:3], mean[..., 2:each:3]
+    xx, xy, yy = (mean[..., each + 1 + k] - (a * b).sum(-1) for k, (a, b) in enumerate(((g, g), (g, h), (h, h))))
+    least = (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
+    return np.maximum(least, 0), mean[..., each + 6]
+
+
+class _Search:
+    """Steps over one picture on the CPU."""
+
+    def __init__(self, own: np.ndarray, other: np.ndarray, position: np.ndarray, steps: Steps) -> None:
+        self.own, self.other, self.position = own, other, position
+        self.longest, self.kernels = single(steps.longest), steps.kernels()
+        self.blocks = -(-own.shape[0] // BLOCK), -(-own.shape[1] // BLOCK)
+        self.moved = np.zeros((*self.blocks, 2), np.float32)
+        self.usual = np.full(self.blocks, np.inf, np.float32)
+        self.found = np.empty(own.shape, np.float32)
+        self.sums = np.empty((*self.blocks, cells.drift_parts(own.shape[2] - 1)), np.float32)
+
+    def means(self) -> np.ndarray:
+        """`cells.drift_sums` of what has been found so far, in windows."""
+        cells.drift_sums(self.own, self.other, self.position, self.moved, self.usual, self.found, self.sums)
+        out = np.zeros_like(self.sums)
+        for kernel, weight in self.kernels:
+            out += weight * cv2.sepFilter2D(self.sums, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+        return out
+
+    def step(self, means: np.ndarray) -> None:
+        cells.drift_step(means, _RIDGE, self.longest, _USUAL, self.moved, self.usual)
+
+    def whole(self, field: np.ndarray) -> np.ndarray:
+        """(h, w, ...) of what is known of blocks."""
+        size = self.blocks[1] * BLOCK, self.blocks[0] * BLOCK
+        return cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)[: self.own.shape[0], : self.own.shape[1]]
 
 
 def _drift_cells(own: np.ndarray, other: np.ndarray, position: np.ndarray) -> np.ndarray:
     """`drift` of one picture on the CPU."""
-    height, width, channels = own.shape[0], own.shape[1], own.shape[2] - 1
-    blocks = -(-height // BLOCK), -(-width // BLOCK)
-    found, moved = np.empty(own.shape, np.float32), np.zeros((*blocks, 2), np.float32)
-    usual = np.full(blocks, np.inf, np.float32)
-    sums = np.empty((*blocks, cells.drift_parts(channels)), np.float32)
-    for _ in range(_STEPS):
-        cells.drift_sums(own, other, position, moved, usual, found, sums)
-        means = sum(weight * cv2.sepFilter2D(sums, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
-                    for kernel, weight in _kernels())  # fmt: skip
-        cells.drift_step(means, _RIDGE, _LONGEST, _USUAL, moved, usual)
-    whole = cv2.resize(moved, (blocks[1] * BLOCK, blocks[0] * BLOCK), interpolation=cv2.INTER_LINEAR)
-    return whole[:height, :width]
+    search = _Search(own, other, position, PATH)
+    for _ in range(PATH.count):
+        search.step(search.means())
+    return search.whole(search.moved)
 
 
 # In torch, for devices that run no compiled loops -------------------------------------------------------------------
@@ -85,8 +153,8 @@ def _drift_tensors(own: Tensor, others: Sequence[Tensor], position: Tensor) -> T
     blocks = -(-height // BLOCK), -(-width // BLOCK)
     moved = own.new_zeros(len(own), 2, *blocks)
     usual = own.new_full((len(own), *blocks), torch.inf)
-    kernels = [(torch.from_numpy(kernel[:, 0]).to(own.device), weight) for kernel, weight in _kernels()]
-    for _ in range(_STEPS):
+    kernels = [(torch.from_numpy(kernel[:, 0]).to(own.device), weight) for kernel, weight in PATH.kernels()]
+    for _ in range(PATH.count):
         sums = _sums(own, others, position + _whole(moved, height, width), usual)
         means = sum(weight * _blurred(sums, kernel) for kernel, weight in kernels)
         assert isinstance(means, Tensor)
@@ -140,4 +208,4 @@ def _step(means: Tensor) -> tuple[Tensor, Tensor]:
     xy, xr, yr = xy - (g * h).sum(1), xr - (g * r).sum(1), yr - (h * r).sum(1)
     step = torch.stack([yy * xr - xy * yr, xx * yr - xy * xr], 1) / (xx * yy - xy * xy)[:, None]
     length = step.square().sum(1, keepdim=True).sqrt()
-    return step * (_LONGEST / length.clamp(min=_LONGEST)), _USUAL[0] + _USUAL[1] * size
+    return step * (PATH.longest / length.clamp(min=PATH.longest)), _USUAL[0] + _USUAL[1] * size

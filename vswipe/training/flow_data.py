@@ -46,7 +46,7 @@ class PairRecorder:
             motions = grid_flow(first, second, GRID)[box], grid_flow(second, first, GRID)[box]
             samples = []
             for way in (0, 1):
-                planes, measured, affine = pair.seen(box, way)
+                planes, measured, affine = pair.seen(box, way, steps=True)
                 samples.append({
                     "planes": planes.astype(np.float16),
                     "measured": measured.astype(np.float16),

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vswipe.nets.flow import X_PLANES, Y_PLANES
+from vswipe.nets.flow import PLANES, STEP_PLANES, X_PLANES, Y_PLANES
 
 from .wipe_data import Sample, load
 from .wipe_set import REFRESH, window_files
@@ -50,6 +50,9 @@ class PairSet:
     Args:
         folder: of files; new ones are taken in by `refresh`.
         held_out: the part that measures.
+
+    Raises:
+        ValueError: a file holds other planes than the network sees.
     """
 
     def __init__(self, folder: Path, held_out: bool) -> None:
@@ -64,8 +67,12 @@ class PairSet:
             if path.name not in self.windows:
                 # One of two frames may have no mark.
                 samples = [sample for sample in load(path) if sample["planes"][0].any()]
-                if samples:
-                    self.windows[path.name] = samples
+                if not samples:
+                    continue
+                if len(samples[0]["planes"]) != PLANES + STEP_PLANES:
+                    raise ValueError(f"flow_set: {path.name} must hold {PLANES + STEP_PLANES} planes, got "
+                                     f"{len(samples[0]['planes'])}: make it again")  # fmt: skip
+                self.windows[path.name] = samples
 
     def batch(self, rng: np.random.Generator, size: int, crop: tuple[int, int] = CROP) -> Batch:
         """Crops of any windows, every window as often."""
