@@ -64,6 +64,7 @@ def test_what_is_hidden_says_nothing(hidden: str) -> None:
         own = with_share(here, share if hidden == "own" else whole)
         results.append(drift([own], [with_share(there, whole if hidden == "own" else share, True)], identity()))
     assert torch.equal(*results)
+    assert (results[0][0][WITHIN] - torch.tensor(SHIFT)).abs().max() < 0.15
 
 
 def test_flat_ground_has_not_moved() -> None:
