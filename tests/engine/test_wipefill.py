@@ -133,7 +133,7 @@ class Spoken(torch.nn.Module):
     """In the network's place: keeps what it was shown, and says that only the frame's own fill is to be trusted: by
     logits, or by a residual."""
 
-    options = {"rim": True}  # noqa: RUF012
+    options = {"rim": True, "steps": False}  # noqa: RUF012 (it stands for both networks)
 
     def __init__(self, by_logits: bool) -> None:
         super().__init__()
