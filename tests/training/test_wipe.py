@@ -84,7 +84,7 @@ def test_a_sample_shows_what_the_network_will_see(monkeypatch: pytest.MonkeyPatc
     samples = wipe_data.record(window.source, window.truth, window.mask, np.random.default_rng(3))
     assert samples
     beside = 0
-    for found, sample in zip(crops.values(), map(unpacked, samples), strict=True):
+    for found, sample in zip([crops[key] for key in sorted(crops)], map(unpacked, samples), strict=True):
         other = batch_of([crop_of(sample, None, tuple(sample["size"] + sample["size"] % 2))]).found
         cuts = []
         for each in (found, other):

@@ -80,7 +80,8 @@ def record(window: Drawn, rng: np.random.Generator) -> list[Sample]:
     for first in sorted(rng.permutation(starts)[:CHUNKS].tolist()):
         pipeline.render(first, min(first + pipeline.chunk, length), frames, masks,
                         lambda n: tuple(plane[n].copy() for plane in window.source))  # fmt: skip
-    return [sample for pair in recorder.samples.values() for sample in pair]
+    # Threads take the pairs in any order.
+    return [sample for key in sorted(recorder.samples) for sample in recorder.samples[key]]
 
 
 def make(index: int, clips: list[ClipFile], photos: list[Path]) -> tuple[str, list[Sample]]:

@@ -230,7 +230,7 @@ def record(
     for first in sorted(rng.permutation(starts)[:CHUNKS].tolist()):
         pipeline.render(first, min(first + pipeline.chunk, length), frames, masks,
                         lambda n: tuple(plane[n].copy() for plane in source))  # fmt: skip
-    return list(recorder.samples.values())
+    return [recorder.samples[key] for key in sorted(recorder.samples)]  # threads take the frames in any order
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
