@@ -1,4 +1,4 @@
-"""Compiled loops over the coarse grid, for the CPU: following, comparing, measuring drift, and closing what is found.
+"""Compiled loops over the coarse grid, for the CPU: following, comparing, and closing what is found.
 
 Arrays are C-contiguous float32 unless said otherwise. `restore.compare`, `restore.search` and `restore.trace` do the
 same in torch on other devices, and say what it means.
@@ -18,15 +18,13 @@ HAIR = single(1024)
 most, and where nothing moves every point would lie such a hair beside a pixel, by rounding alone."""
 NOT_SEEN = single(8)  # residual, in levels, where nothing visible is near enough to compare
 
-_ZERO, _QUARTER, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.25, 0.5, 1, 2))
+_ZERO, _HALF, _ONE, _TWO = (single(v) for v in (0, 0.5, 1, 2))
 _LEAST_SUM, _LEAST = single(1e-5), single(1e-6)
 LEAST_SEEN = single(1e-3)
-DRIFT_BLOCK = 4  # cells, side of the blocks for which a drift is found
-LEAST_TOLD = single(1e-4)  # visible cells per block in the windows below which there is no step
 
 
 @compiled
-def _between(place: float, size: int) -> tuple[int, int, float]:
+def between(place: float, size: int) -> tuple[int, int, float]:
     """The two cells a position lies between, and its share of the second; outside the border goes on."""
     last: Any = np.float32(size - 1)
     place = min(max(place, _ZERO), last)
@@ -36,8 +34,8 @@ def _between(place: float, size: int) -> tuple[int, int, float]:
 
 
 @compiled
-def _read(image: np.ndarray, rows: tuple, columns: tuple, c: int) -> float:
-    """One bilinear sample, from what `_between` says."""
+def read(image: np.ndarray, rows: tuple, columns: tuple, c: int) -> float:
+    """One bilinear sample, from what `between` says."""
     top, below, down = rows
     left, right, across = columns
     upper = image[top, left, c] + across * (image[top, right, c] - image[top, left, c])
@@ -46,7 +44,7 @@ def _read(image: np.ndarray, rows: tuple, columns: tuple, c: int) -> float:
 
 
 @compiled
-def _inside(x: float, y: float, height: int, width: int) -> bool:
+def is_inside(x: float, y: float, height: int, width: int) -> bool:
     last_x: Any = np.float32(width - 1)
     last_y: Any = np.float32(height - 1)
     return _ZERO <= x <= last_x and _ZERO <= y <= last_y
@@ -84,14 +82,14 @@ def advance(
         for y in range(rows):
             for x in range(columns):
                 here_x, here_y = position[k, y, x, 0], position[k, y, x, 1]
-                across, down = _between(here_x, width), _between(here_y, height)
-                here_x += _read(motion, down, across, 0)
-                here_y += _read(motion, down, across, 1)
+                across, down = between(here_x, width), between(here_y, height)
+                here_x += read(motion, down, across, 0)
+                here_y += read(motion, down, across, 1)
                 position[k, y, x, 0], position[k, y, x, 1] = here_x, here_y
-                path[k, y, x] += _read(motion, down, across, 2)
+                path[k, y, x] += read(motion, down, across, 2)
                 share = _ZERO
-                if _inside(here_x, here_y, height, width):
-                    share = _read(there, _between(here_y, height), _between(here_x, width), 0)
+                if is_inside(here_x, here_y, height, width):
+                    share = read(there, between(here_y, height), between(here_x, width), 0)
                 visible[k, y, x] = share
                 if hidden[y, x] > 0:
                     if share > CLEAR and seen[k, y, x] == 0:
@@ -114,16 +112,16 @@ def compare_parts(own: np.ndarray, other: np.ndarray, position: np.ndarray, part
         for x in range(own.shape[1]):
             here_x, here_y = position[y, x, 0], position[y, x, 1]
             share = own[y, x, channels]
-            if share == 0 or not _inside(here_x, here_y, height, width):
+            if share == 0 or not is_inside(here_x, here_y, height, width):
                 parts[y, x, :] = 0
                 continue
-            across, down = _between(here_x, width), _between(here_y, height)
-            found = _read(other, down, across, channels)
+            across, down = between(here_x, width), between(here_y, height)
+            found = read(other, down, across, channels)
             weight = share * found
             inverse = _ONE / max(found, LEAST_SEEN)
             luma, first, size = _ZERO, _ZERO, _ZERO
             for c in range(channels):
-                value = _read(other, down, across, c) * inverse
+                value = read(other, down, across, c) * inverse
                 difference = own[y, x, c] - value
                 if c == 0:
                     luma, first = value, difference
@@ -244,131 +242,12 @@ def unexplained(own: np.ndarray, other: np.ndarray, position: np.ndarray, facts:
             here_x, here_y = position[y, x, 0], position[y, x, 1]
             rest[y, x, 0] = 0
             share = own[y, x, channels]
-            if share == 0 or not _inside(here_x, here_y, height, width):
+            if share == 0 or not is_inside(here_x, here_y, height, width):
                 continue
-            across, down = _between(here_x, width), _between(here_y, height)
-            found = _read(other, down, across, channels)
-            luma = _read(other, down, across, 0) / max(found, LEAST_SEEN)
+            across, down = between(here_x, width), between(here_y, height)
+            found = read(other, down, across, channels)
+            luma = read(other, down, across, 0) / max(found, LEAST_SEEN)
             rest[y, x, 0] = abs(own[y, x, 0] - luma - facts[y, x, 1] * luma - facts[y, x, 2]) * share * found
-
-
-def drift_parts(channels: int) -> int:
-    """How many sums `drift_sums` makes."""
-    return 3 * channels + 7
-
-
-@compiled
-def _block(place: int, size: int) -> tuple[int, int, float]:
-    """The two blocks whose middles a cell lies between, and its share of the second."""
-    middle: Any = (np.float32(place) + _HALF) / np.float32(DRIFT_BLOCK) - _HALF
-    return _between(middle, size)
-
-
-@compiled
-def drift_sums(
-    own: np.ndarray,
-    other: np.ndarray,
-    position: np.ndarray,
-    moved: np.ndarray,
-    usual: np.ndarray,
-    found: np.ndarray,
-    sums: np.ndarray,
-) -> None:
-    """What the steps of `restore.drift` are found from, summed over blocks of cells.
-
-    Args:
-        own: (h, w, C + 1). other: (H, W, C + 1), the colour multiplied by the share. position: (h, w, 2).
-        moved: (blocks, 2) drift so far, cells.
-        usual: (blocks) levels; a difference of this size counts half. Infinite: all count alike.
-        found: (h, w, C + 1) to work in.
-        sums: (blocks, 3 C + 7), written: the weight; per channel, times the weight, gradient across and down and
-            difference; the gradients' products over all channels, xx, xy, yy, theirs with the difference, and the mean
-            size of the difference.
-    """
-    height, width = own.shape[:2]
-    channels = own.shape[2] - 1
-    rows, columns = moved.shape[:2]
-    for y in range(height):
-        up_down = _block(y, rows)
-        for x in range(width):
-            left_right = _block(x, columns)
-            here_x = position[y, x, 0] + _read(moved, up_down, left_right, 0)
-            here_y = position[y, x, 1] + _read(moved, up_down, left_right, 1)
-            share = _ZERO
-            if own[y, x, channels] > 0 and _inside(here_x, here_y, other.shape[0], other.shape[1]):
-                across, down = _between(here_x, other.shape[1]), _between(here_y, other.shape[0])
-                seen = _read(other, down, across, channels)
-                inverse = _ONE / max(seen, LEAST_SEEN)
-                for c in range(channels):
-                    found[y, x, c] = _read(other, down, across, c) * inverse
-                share = own[y, x, channels] * seen
-            found[y, x, channels] = share
-    sums[:] = 0
-    each = 3 * channels
-    each_of: Any = np.float32(1 / channels)
-    for y in range(1, height - 1):
-        for x in range(1, width - 1):
-            weight = found[y, x, channels]
-            for j in range(y - 1, y + 2):  # a gradient is of what is seen on all sides
-                for i in range(x - 1, x + 2):
-                    weight = min(weight, found[j, i, channels])
-            if weight <= 0:
-                continue
-            size = _ZERO
-            for c in range(channels):
-                size += abs(own[y, x, c] - found[y, x, c]) * each_of
-            to = sums[y // DRIFT_BLOCK, x // DRIFT_BLOCK]
-            excess = size / usual[y // DRIFT_BLOCK, x // DRIFT_BLOCK]
-            weight /= _ONE + excess * excess
-            to[0] += weight
-            to[each + 6] += weight * size
-            for c in range(channels):
-                g = (own[y, x + 1, c] - own[y, x - 1, c] + found[y, x + 1, c] - found[y, x - 1, c]) * _QUARTER
-                h = (own[y + 1, x, c] - own[y - 1, x, c] + found[y + 1, x, c] - found[y - 1, x, c]) * _QUARTER
-                r = own[y, x, c] - found[y, x, c]
-                to[1 + 3 * c] += weight * g
-                to[2 + 3 * c] += weight * h
-                to[3 + 3 * c] += weight * r
-                to[each + 1] += weight * g * g
-                to[each + 2] += weight * g * h
-                to[each + 3] += weight * h * h
-                to[each + 4] += weight * g * r
-                to[each + 5] += weight * h * r
-
-
-@compiled
-def drift_step(
-    means: np.ndarray, ridge: float, longest: float, usual_of: tuple[float, float], moved: np.ndarray, usual: np.ndarray
-) -> None:
-    """One Gauss-Newton step per block.
-
-    Args:
-        means: (blocks, 3 C + 7), `drift_sums` in windows.
-        ridge: squared levels per cell. longest: cells.
-        usual_of: levels, and share of the mean difference, that make `usual`.
-        moved: (blocks, 2) cells, changed. usual: (blocks) levels, written.
-    """
-    each = means.shape[2] - 7
-    for y in range(moved.shape[0]):
-        for x in range(moved.shape[1]):
-            mean = means[y, x]
-            usual[y, x] = usual_of[0]
-            if mean[0] <= LEAST_TOLD:
-                continue
-            inverse = _ONE / mean[0]
-            xx, xy, yy = mean[each + 1] * inverse + ridge, mean[each + 2] * inverse, mean[each + 3] * inverse + ridge
-            xr, yr = mean[each + 4] * inverse, mean[each + 5] * inverse
-            for c in range(1, each, 3):
-                g, h, r = mean[c] * inverse, mean[c + 1] * inverse, mean[c + 2] * inverse
-                xx, xy, yy = xx - g * g, xy - g * h, yy - h * h
-                xr, yr = xr - g * r, yr - h * r
-            inverse_det = _ONE / (xx * yy - xy * xy)
-            across, down = (yy * xr - xy * yr) * inverse_det, (xx * yr - xy * xr) * inverse_det
-            length = np.sqrt(across * across + down * down)
-            part = longest / max(length, longest)
-            moved[y, x, 0] += across * part
-            moved[y, x, 1] += down * part
-            usual[y, x] += usual_of[1] * mean[each + 6] / mean[0]
 
 
 @compiled

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -25,9 +26,9 @@ from torch import Tensor
 
 from vswipe.ops.compiled import single
 from vswipe.ops.sampling import inside, warp
-from vswipe.restore import cells
+from vswipe.restore.cells import LEAST_SEEN
+from vswipe.restore.drift_cells import BLOCK, LEAST_TOLD, num_sums, sum_blocks, take_step
 
-BLOCK = cells.DRIFT_BLOCK
 _RIDGE = single(1)  # squared levels per cell
 _USUAL = (single(2), single(1.5))
 """Levels, and share of the mean difference in the window: what differs by more than both counts less."""
@@ -47,14 +48,16 @@ class Steps:
     count: int
     longest: float
 
-    def kernels(self) -> list[tuple[np.ndarray, float]]:
-        """Per window, over blocks."""
-        return [(cv2.getGaussianKernel(round(8 * sigma / BLOCK + 1) | 1, sigma / BLOCK, cv2.CV_32F), weight)
-                for sigma, weight in self.windows]  # fmt: skip
-
 
 PATH = Steps(((7.0, 1.0), (12.0, 0.05)), 4, 1.5)  # drift adds up smoothly
 PAIR = Steps(((4.0, 1.0), (12.0, 0.05)), 3, 0.75)  # what the motion between neighbours is off by is small
+
+
+@cache
+def _kernels(steps: Steps) -> list[tuple[np.ndarray, float]]:
+    """Per window, over blocks."""
+    return [(cv2.getGaussianKernel(round(8 * sigma / BLOCK + 1) | 1, sigma / BLOCK, cv2.CV_32F), weight)
+            for sigma, weight in steps.windows]  # fmt: skip
 
 
 def drift(own: Sequence[Tensor], others: Sequence[Tensor], position: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ def neighbour_step(own: np.ndarray, other: np.ndarray, position: np.ndarray) -> 
 
 def _told(means: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Least eigenvalue of the gradients' covariance, squared levels, and the mean difference, levels, (blocks) both."""
-    mean, each = means / np.maximum(means[..., :1], cells.LEAST_TOLD), 3 * channels
+    mean, each = means / np.maximum(means[..., :1], LEAST_TOLD), 3 * channels
     g, h = mean[..., 1:each:3], mean[..., 2:each:3]
     xx, xy, yy = (mean[..., each + 1 + k] - (a * b).sum(-1) for k, (a, b) in enumerate(((g, g), (g, h), (h, h))))
     least = (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
@@ -113,23 +116,23 @@ class _Search:
 
     def __init__(self, own: np.ndarray, other: np.ndarray, position: np.ndarray, steps: Steps) -> None:
         self.own, self.other, self.position = own, other, position
-        self.longest, self.kernels = single(steps.longest), steps.kernels()
+        self.longest, self.kernels = single(steps.longest), _kernels(steps)
         self.blocks = -(-own.shape[0] // BLOCK), -(-own.shape[1] // BLOCK)
         self.moved = np.zeros((*self.blocks, 2), np.float32)
         self.usual = np.full(self.blocks, np.inf, np.float32)
         self.found = np.empty(own.shape, np.float32)
-        self.sums = np.empty((*self.blocks, cells.drift_parts(own.shape[2] - 1)), np.float32)
+        self.sums = np.empty((*self.blocks, num_sums(own.shape[2] - 1)), np.float32)
 
     def means(self) -> np.ndarray:
-        """`cells.drift_sums` of what has been found so far, in windows."""
-        cells.drift_sums(self.own, self.other, self.position, self.moved, self.usual, self.found, self.sums)
+        """`sum_blocks` of what has been found so far, in windows."""
+        sum_blocks(self.own, self.other, self.position, self.moved, self.usual, self.found, self.sums)
         out = np.zeros_like(self.sums)
         for kernel, weight in self.kernels:
             out += weight * cv2.sepFilter2D(self.sums, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
         return out
 
     def step(self, means: np.ndarray) -> None:
-        cells.drift_step(means, _RIDGE, self.longest, _USUAL, self.moved, self.usual)
+        take_step(means, _RIDGE, self.longest, _USUAL, self.moved, self.usual)
 
     def whole(self, field: np.ndarray) -> np.ndarray:
         """(h, w, ...) of what is known of blocks."""
@@ -153,7 +156,7 @@ def _drift_tensors(own: Tensor, others: Sequence[Tensor], position: Tensor) -> T
     blocks = -(-height // BLOCK), -(-width // BLOCK)
     moved = own.new_zeros(len(own), 2, *blocks)
     usual = own.new_full((len(own), *blocks), torch.inf)
-    kernels = [(torch.from_numpy(kernel[:, 0]).to(own.device), weight) for kernel, weight in PATH.kernels()]
+    kernels = [(torch.from_numpy(kernel[:, 0]).to(own.device), weight) for kernel, weight in _kernels(PATH)]
     for _ in range(PATH.count):
         sums = _sums(own, others, position + _whole(moved, height, width), usual)
         means = sum(weight * _blurred(sums, kernel) for kernel, weight in kernels)
@@ -169,10 +172,10 @@ def _whole(moved: Tensor, height: int, width: int) -> Tensor:
 
 
 def _sums(own: Tensor, others: Sequence[Tensor], position: Tensor, usual: Tensor) -> Tensor:
-    """(B, parts, blocks), see `cells.drift_sums`."""
+    """(B, parts, blocks), see `sum_blocks`."""
     found = warp(others, position)
     share = own[..., -1] * found[..., -1] * inside(position, others[0])
-    image = found[..., :-1] / found[..., -1:].clamp(min=cells.LEAST_SEEN)
+    image = found[..., :-1] / found[..., -1:].clamp(min=LEAST_SEEN)
     height, width = share.shape[1:]
     weight = F.pad(-F.max_pool2d(-share[:, None], 3, 1)[:, 0], (1, 1, 1, 1))
     mean = (image + own[..., :-1]) / 2
@@ -198,10 +201,10 @@ def _blurred(sums: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _step(means: Tensor) -> tuple[Tensor, Tensor]:
-    """Steps (B, 2, blocks), and which differences are usual, see `cells.drift_step`."""
+    """Steps (B, 2, blocks), and which differences are usual, see `take_step`."""
     channels = (means.shape[1] - 7) // 3
     total = means[:, :1]
-    mean = means[:, 1:] / total.clamp(min=cells.LEAST_TOLD) * (total > cells.LEAST_TOLD)
+    mean = means[:, 1:] / total.clamp(min=LEAST_TOLD) * (total > LEAST_TOLD)
     g, h, r = mean[:, : 3 * channels].unflatten(1, (channels, 3)).unbind(2)
     xx, xy, yy, xr, yr, size = mean[:, 3 * channels :].unbind(1)
     xx, yy = xx - (g * g).sum(1) + _RIDGE, yy - (h * h).sum(1) + _RIDGE
