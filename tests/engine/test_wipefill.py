@@ -15,10 +15,10 @@ from away import accelerator
 from vswipe.engine.picture import Frame, PictureFormat
 from vswipe.engine.pipeline import Pipeline
 from vswipe.engine.settings import Settings
-from vswipe.engine.wipefill import _RESERVE, VIEWS, WipeFill
+from vswipe.engine.wipefill import _COPIED, VIEWS, WipeFill
 from vswipe.nets import create
 from vswipe.nets.weights import save
-from vswipe.nets.wipe import Found
+from vswipe.nets.wipe import Found, own_share
 
 WIDTH, HEIGHT, LENGTH = 112, 80, 9
 FORMATS = [
@@ -145,7 +145,8 @@ class Spoken(torch.nn.Module):
         if self.by_logits:
             logits -= 1e4
         else:
-            residual[:, :1] = (found.spatial - found.picture[:, :1]) * found.hole / _RESERVE
+            share = _COPIED + (1 - _COPIED) * own_share(found, logits)  # all views agree
+            residual[:, :1] = (found.spatial - found.picture[:, :1]) * found.hole / share
         return logits, residual
 
 
@@ -229,6 +230,48 @@ def test_tiles_leave_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         apart = np.abs(tiled[n][0].astype(float) - whole[n][0])
         assert np.abs(change).max() > 256
         assert apart.max() < 0.25 * np.abs(change).max()
+
+
+class Doubtful(torch.nn.Module):
+    """In the network's place: the views of a crop say `first`, and then `others`, of every pixel."""
+
+    options = {"rim": True}  # noqa: RUF012
+
+    def __init__(self, first: float, others: float) -> None:
+        super().__init__()
+        self.said = first, others
+
+    def forward(self, found: Found) -> tuple[torch.Tensor, torch.Tensor]:
+        said = torch.tensor([self.said[0], *[self.said[1]] * (len(found.hole) - 1)]).view(-1, 1, 1, 1)
+        return torch.zeros_like(found.logits), said * torch.ones_like(found.picture) * found.hole
+
+
+@pytest.mark.parametrize("ways", [2, 4])
+def test_where_nothing_is_copied_views_that_disagree_are_believed_less(ways: int) -> None:
+    hole = torch.zeros(1, 1, 64, 96)
+    hole[..., 8:56, 8:88] = 1
+    hole[..., 58:60, 8:48] = 1  # thin
+    logits = torch.full((1, 4, 64, 96), -torch.inf)
+    logits[:, 2, :, 48:] = 20.0  # one half of the hole is copied
+    zeros = {name: torch.zeros(1, channels, 64, 96)
+             for name, channels in (("picture", 3), ("values", 4), ("spatial", 1), ("own", 1), ("texture", 1),
+                                    ("fills", 2), ("rim", 4), ("rimmed", 4))}  # fmt: skip
+    found = Found(hole=hole, logits=logits, **zeros)
+
+    def taken(first: float, others: float) -> tuple[float, float, float]:
+        """Of the mean, where nothing is copied, where all is, and in a thin stroke."""
+        net = Doubtful(first, others)
+        residual = WipeFill(net, torch.device("cpu"), fp16=False).ask(found, VIEWS[:ways])[1][0, 0]
+        mean = (first + (ways - 1) * others) / ways
+        assert not residual[hole[0, 0] == 0].any()
+        return tuple(float(residual[row, column]) / mean for row, column in ((30, 20), (30, 80), (59, 20)))
+
+    agreed, doubted, torn = taken(8, 8), taken(8, 6), taken(8, -6)
+    assert agreed[0] == pytest.approx(1, abs=1e-3)
+    assert 0.1 < doubted[0] < 0.9
+    assert torn[0] < 0.1
+    assert [agreed[1], doubted[1], torn[1]] == pytest.approx([_COPIED] * 3, abs=1e-3)
+    assert [agreed[2], doubted[2], torn[2]] == pytest.approx([1] * 3, abs=1e-3)
 
 
 @pytest.mark.parametrize(("ways", "axis"), [(2, -1), (4, -1), (4, -2)])

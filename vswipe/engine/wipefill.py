@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vswipe.engine.region_view import RegionView
 from vswipe.engine.tiles import Tile, plan_tiles, tile_weight
-from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, OF_COPIES, Found
+from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, OF_COPIES, Found, own_share
 from vswipe.ops.morphology import shrink_any
 from vswipe.ops.precision import has_fast_bf16
 from vswipe.ops.sampling import sample_points
@@ -28,9 +28,13 @@ MAX_BLOCKS = 1 << 16  # of a tile: 50 MiB of features, 60 ms of one core
 View = tuple[tuple[int, ...], bool]
 VIEWS: tuple[View, ...] = (((), False), ((-1,), True), ((-2,), True), ((-2, -1), False))
 """How a crop is looked at: the axes that are mirrored, and whether past and future change places."""
-_CAUTION, _RESERVE = 0.5, 0.8
-"""Shares of the corrected weights and of the residuals that are taken: both cost next to nothing in the mean, and it
-loses less where it loses (docs/wipe_network.md)."""
+_COPIED = 1.2
+"""Share of the residuals that is taken where copies are mixed: a loss of absolute errors teaches too little there."""
+_DISAGREEMENT, _AROUND = 24.0, 25
+_WIDE, _WIDE_BOX = (0.5, 0.95), 17
+"""In the middle of wide holes of which no frame shows anything, the views' mean is believed by its square over this and
+so many of their variances, in the mean over so many blocks: they err alike, and their variance says too little. Wide:
+from which share of a box of so many blocks on that begins, and where it is all."""
 _SMALL = 12_288  # blocks up to which all four are asked for: no more work than two of two lines of text
 _FULL_RANGE = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
@@ -137,8 +141,8 @@ class WipeFill:
         return sums[:NUM_COPIES], sums[NUM_COPIES:]
 
     def ask(self, found: Found, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """The mean over some of `VIEWS` of one crop or tile, and of it the shares that are taken: (1, M, H, W) and
-        (1, 3, H, W), as `nets.wipe.Wipe` has them."""
+        """The mean over some of `VIEWS` of one crop or tile, (1, M, H, W) and (1, 3, H, W), as `nets.wipe.Wipe` has
+        them; of the residuals what is taken."""
         height, width = found.hole.shape[-2:]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         if any(padding):
@@ -147,11 +151,22 @@ class WipeFill:
                          for key, value in vars(found).items()})  # fmt: skip
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits, residual = self.net(batch)
-        # Where they disagree none can be trusted: the mean is steadier, and loses less where it loses.
         turned = [(_turned(a[None], view, True), _turned(b[None], view, False))
                   for a, b, view in zip(logits, residual, views, strict=True)]  # fmt: skip
-        logits, residual = (torch.stack(parts).mean(0) for parts in zip(*turned, strict=True))
-        return _CAUTION * logits[..., :height, :width], _RESERVE * residual[..., :height, :width]
+        logits, residuals = (torch.stack(parts) for parts in zip(*turned, strict=True))
+        logits, residual = logits.mean(0), residuals.mean(0)
+        alone, agreed = own_share(found, logits), _agreement(residuals, found.hole)
+        residual = (_COPIED + (agreed - _COPIED) * alone) * residual
+        return logits[..., :height, :width], residual[..., :height, :width]
+
+
+def _agreement(residuals: Tensor, hole: Tensor) -> Tensor:
+    """(1, 1, H, W): what share of the mean of several residuals (V, 1, 3, H, W) their agreement warrants."""
+    both = torch.cat([residuals.mean(0) ** 2, residuals.var(0)]).sum(1, keepdim=True)
+    mean, variance = F.avg_pool2d(both, _AROUND, 1, _AROUND // 2).split(1)
+    share = F.avg_pool2d(hole, _WIDE_BOX, 1, _WIDE_BOX // 2)
+    wide = ((share - _WIDE[0]) / (_WIDE[1] - _WIDE[0])).clamp(0, 1)
+    return mean / (mean + _DISAGREEMENT * wide * variance).clamp(min=1e-6)
 
 
 def _turned(value: Tensor, view: View, of_copies: bool) -> Tensor:

@@ -66,7 +66,7 @@ REGISTRY: dict[str, Entry] = {
     "wipe": Entry(
         "wipe:Wipe",
         weights="wipe_v1.safetensors",
-        sha256="dbb693bce67a5dd7925b38e2ed852964a63fa1eba5603916a66ca3715634d6cc",
+        sha256="baa521d73353c0303733e089827126c3fd027d4d8e8e101d538c444f890ddc15",
     ),
 }
 

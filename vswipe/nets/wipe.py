@@ -129,7 +129,7 @@ class Wipe(DilatedUNet):
         x = self.last(features).float()
         logits = _LARGEST_LOGIT * torch.tanh(x[:, :NUM_COPIES] / _LARGEST_LOGIT)
         residual = _by_plane(doubt) * torch.tanh(x[:, NUM_COPIES : NUM_COPIES + 3])
-        alone = torch.softmax(torch.cat([found.logits + logits, found.own], 1), 1)[:, -1:]
+        alone = own_share(found, logits)
         shares = _LARGEST_SHARE * torch.tanh(x[:, NUM_COPIES + 3 :] / _LARGEST_SHARE)
         instead = alone * (shares * (found.fills - found.spatial)).sum(1, keepdim=True)
         residual = torch.cat([residual[:, :1] + instead, residual[:, 1:]], 1)
@@ -139,6 +139,11 @@ class Wipe(DilatedUNet):
         if self.mended is not None and fit is not None:
             residual = residual + _by_plane(_MEND * fit) * torch.tanh(self.mended(features).float())
         return logits * found.hole, residual * found.hole
+
+
+def own_share(found: Found, logits: Tensor) -> Tensor:
+    """(B, 1, H, W): the weight of the fill from the frame itself, the copies' logits corrected by (B, M, H, W)."""
+    return torch.softmax(torch.cat([found.logits + logits, found.own], 1), 1)[:, -1:]
 
 
 def describe(found: Found) -> tuple[Tensor, Tensor, Tensor]:
