@@ -17,7 +17,7 @@ from vswipe.engine.tiles import Tile, plan_tiles, tile_weight
 from vswipe.nets.wipe import EXCHANGED, MULTIPLE, NUM_COPIES, OF_COPIES, Found, own_share
 from vswipe.ops.morphology import shrink_any
 from vswipe.ops.precision import has_fast_bf16
-from vswipe.ops.sampling import sample_points
+from vswipe.ops.sampling import box_mean, sample_points
 from vswipe.restore.compare import Tuning
 from vswipe.restore.fills import plain_fills
 from vswipe.restore.onion import KNOWN
@@ -162,11 +162,12 @@ class WipeFill:
 
 def _agreement(residuals: Tensor, hole: Tensor) -> Tensor:
     """(1, 1, H, W): what share of the mean of several residuals (V, 1, 3, H, W) their agreement warrants."""
-    both = torch.cat([residuals.mean(0) ** 2, residuals.var(0)]).sum(1, keepdim=True)
-    mean, variance = F.avg_pool2d(both, _AROUND, 1, _AROUND // 2).split(1)
-    share = F.avg_pool2d(hole, _WIDE_BOX, 1, _WIDE_BOX // 2)
+    mean = residuals.mean(0)
+    variance = (residuals - mean).square_().sum((0, 2)) / (len(residuals) - 1)
+    around = box_mean(torch.stack([mean.square().sum(1), variance], -1), _AROUND)
+    share = box_mean(hole[:, 0, :, :, None], _WIDE_BOX)[..., 0]
     wide = ((share - _WIDE[0]) / (_WIDE[1] - _WIDE[0])).clamp(0, 1)
-    return mean / (mean + _DISAGREEMENT * wide * variance).clamp(min=1e-6)
+    return (around[..., 0] / (around[..., 0] + _DISAGREEMENT * wide * around[..., 1]).clamp(min=1e-6))[:, None]
 
 
 def _turned(value: Tensor, view: View, of_copies: bool) -> Tensor:
